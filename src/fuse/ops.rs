@@ -1,0 +1,762 @@
+//! The operations: translate, call, answer.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fuser::{
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags,
+    Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents,
+    PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+
+use super::convert::{
+    LONG, NEVER, attributes, caller, file_type, ino, mode_bits, number, open_mode, time_or_now,
+};
+use super::errno::errno;
+use super::session::Edge;
+use crate::janitor::{self, After, Ghost, Shared};
+use crate::model::xattr::{Control, Meaning, OwnerWord, meaning, owner_word};
+use crate::model::{
+    Attr, Fate, HandleId, Ino, Kind, Now, Outcome, OwnerId, Reason, SetAttr, Tree, XattrFlags,
+};
+
+/// Bytes of data in one WRITE request. More would only enlarge fuser's buffer.
+const WRITE_BYTES_MAX: u32 = 1 << 20;
+
+/// Requests that the kernel may hold back. RELEASE is one of them, and a RELEASE that is held back
+/// would be overtaken by what the same process asks next: so as many as the protocol can say.
+const BACKGROUND_MAX: u16 = u16::MAX;
+
+/// Unit of `statfs`, bytes.
+const STATFS_UNIT_BYTES: u32 = 4_096;
+
+const GENERATION: Generation = Generation(0);
+
+/// For files that are written: the kernel keeps nothing and asks less.
+const UNCACHED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
+
+/// The file system as `fuser` sees it.
+pub(super) struct Ops {
+    shared: Arc<Shared>,
+    edge: Edge,
+    /// Whether numbers in `/proc` mean the processes that call us.
+    proc_is_ours: bool,
+}
+
+impl Ops {
+    pub(super) fn new(shared: Arc<Shared>, edge: Edge) -> Self {
+        let proc_is_ours = crate::sys::process::proc_is_ours();
+        if !proc_is_ours {
+            log::warn!("/proc shows another process namespace: no queue can have an owner");
+        }
+        Self { shared, edge, proc_is_ours }
+    }
+
+    /// Performs an operation, again and again while it says that it did one step of several.
+    fn with<R>(
+        &self,
+        mut operation: impl FnMut(&mut Tree, Now) -> Outcome<R>,
+    ) -> (Outcome<R>, After<'_>) {
+        loop {
+            match self.shared.with(&mut operation) {
+                (Err(Reason::Again), after) => drop(after),
+                other => return other,
+            }
+        }
+    }
+
+    fn is_herald(&self, request: &Request) -> bool {
+        self.shared.herald().is_herald(request.pid())
+    }
+
+    /// The ghost that the herald is about to remove under this name.
+    fn ghost(&self, parent: Ino, name: &[u8]) -> Option<Ghost> {
+        self.shared.herald().ghost().filter(|ghost| ghost.parent == parent && *ghost.name == *name)
+    }
+
+    /// Shows the herald what it is to remove.
+    fn lookup_ghost(&self, ghost: &Ghost) -> Outcome<Attr> {
+        let ghost_ino = ghost.ino;
+        let (found, _after) = self.with(|tree, _| {
+            if ghost.parent == Ino::ROOT {
+                return tree.remember(ghost_ino);
+            }
+            // A file that lives on elsewhere or is still open keeps its true attributes.
+            Ok(tree.getattr(ghost_ino).unwrap_or(Attr {
+                ino: ghost_ino,
+                kind: Kind::File,
+                mode: 0o600,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                nlink: 1,
+                atime: 0,
+                mtime: 0,
+                ctime: 0,
+            }))
+        });
+        found
+    }
+
+    /// Lets the herald's removal "succeed" if it is of what was meant, and touches nothing.
+    fn remove_ghost(&self, parent: Ino, name: &[u8], reply: ReplyEmpty) {
+        let taken =
+            parent == Ino::ROOT && self.with(|tree, _| Ok(tree.has_queue(name))).0 == Ok(true);
+        match self.ghost(parent, name) {
+            Some(_) if !taken => reply.ok(),
+            _ => reply.error(Errno::ENOENT),
+        }
+    }
+
+    /// Takes hold of the process that a new queue will belong to; `None` for a sticky one.
+    fn owner_for(&self, request: &Request) -> Outcome<Option<OwnerId>> {
+        if request.pid() == 0 || !self.proc_is_ours {
+            return if self.edge.adopt_orphans { Ok(None) } else { Err(Reason::NotPermitted) };
+        }
+        let owners = self.shared.owners();
+        janitor::owner_by_rule(owners, self.edge.owner, request.pid(), request.uid()).map(Some)
+    }
+
+    fn make_queue(
+        &self,
+        request: &Request,
+        parent: Ino,
+        name: &[u8],
+        mode: u16,
+    ) -> Outcome<(Attr, After<'_>)> {
+        let caller = caller(request);
+        // Only the root takes queues: no need to look for a process elsewhere.
+        let owner = if parent == Ino::ROOT { self.owner_for(request)? } else { None };
+        let (made, after) =
+            self.with(|tree, now| tree.mkdir(parent, name, mode, owner, caller, now));
+        match (owner, made.is_ok()) {
+            (Some(owner), true) => self.shared.watch(owner),
+            (Some(owner), false) => self.shared.owners().release(owner),
+            (None, _) => {}
+        }
+        made.map(|attr| (attr, after))
+    }
+
+    /// `user.eventfs_owner` as the caller is to see it.
+    fn owner_seen(&self, request: &Request, ino: Ino) -> Outcome<Vec<u8>> {
+        let fate = self.with(|tree, _| tree.fate(ino)).0?;
+        let pid = match (fate, fate.owner()) {
+            (Fate::Sticky { .. }, None) => return Err(Reason::NoAttribute),
+            (_, owner) => owner.and_then(|owner| self.shared.owners().pid(owner)),
+        };
+        let seen = pid
+            .filter(|_| request.pid() != 0)
+            .map_or(0, |pid| janitor::seen_pid(pid, request.pid()));
+        Ok(seen.to_string().into_bytes())
+    }
+
+    fn set_owner(
+        &self,
+        request: &Request,
+        ino: Ino,
+        value: &[u8],
+        flags: XattrFlags,
+    ) -> Outcome<()> {
+        let caller = caller(request);
+        let (fate, uid) = self
+            .with(|tree, _| {
+                tree.may_control(ino, caller)?;
+                Ok((tree.fate(ino)?, tree.getattr(ino)?.uid))
+            })
+            .0?;
+        let exists = !fate.is_sticky() || fate.owner().is_some();
+        match flags {
+            XattrFlags { create: true, .. } if exists => return Err(Reason::Exists),
+            XattrFlags { replace: true, .. } if !exists => return Err(Reason::NoAttribute),
+            _ => {}
+        }
+        let word: OwnerWord = owner_word(value)?;
+        if request.pid() == 0 || !self.proc_is_ours {
+            return Err(Reason::NoProcess);
+        }
+        let owners = self.shared.owners();
+        let owner = janitor::owner_by_word(owners, word, request.pid(), caller, uid)?;
+        let (set, _after) = self.with(|tree, _| tree.set_owner(ino, owner, caller));
+        match set {
+            Ok(()) => self.shared.watch(owner),
+            Err(_) => owners.release(owner),
+        }
+        set
+    }
+}
+
+fn reply_empty(reply: ReplyEmpty, outcome: Outcome<()>) {
+    match outcome {
+        Ok(()) => reply.ok(),
+        Err(reason) => reply.error(errno(reason)),
+    }
+}
+
+/// A name whose cache rules depend on what it is: queues are kept long (we tell when one goes), the
+/// links' names too, as every use of a link asks us; events never, because popping through a link
+/// removes a name that the kernel does not know of.
+fn reply_entry(reply: ReplyEntry, outcome: Outcome<Attr>) {
+    match outcome {
+        Ok(attr) => {
+            let (attr_ttl, entry_ttl) = match attr.kind {
+                Kind::Directory => (LONG, LONG),
+                Kind::Link => (NEVER, LONG),
+                Kind::File => (LONG, NEVER),
+            };
+            reply.entry_with_ttls(&attr_ttl, &entry_ttl, &attributes(&attr), GENERATION);
+        }
+        Err(reason) => reply.error(errno(reason)),
+    }
+}
+
+fn reply_attr(reply: ReplyAttr, outcome: Outcome<Attr>) {
+    match outcome {
+        Ok(attr) => {
+            let ttl = if attr.kind == Kind::Link { NEVER } else { LONG };
+            reply.attr(&ttl, &attributes(&attr));
+        }
+        Err(reason) => reply.error(errno(reason)),
+    }
+}
+
+fn reply_xattr(reply: ReplyXattr, size: u32, outcome: Outcome<Vec<u8>>) {
+    match outcome {
+        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
+        Ok(value) => reply.data(&value),
+        Err(reason) => reply.error(errno(reason)),
+    }
+}
+
+fn handle(fh: FileHandle) -> HandleId {
+    HandleId(fh.0)
+}
+
+impl Filesystem for Ops {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        for wanted in [
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_HAS_IOCTL_DIR,
+        ] {
+            if config.add_capabilities(wanted).is_err() {
+                log::debug!("the kernel does not offer {wanted:?}");
+            }
+        }
+        // Both calls fail only for 0.
+        let _ = config.set_max_background(BACKGROUND_MAX);
+        let _ = config.set_max_write(WRITE_BYTES_MAX);
+        Ok(())
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let (parent, name) = (ino(parent), name.as_bytes());
+        if self.is_herald(request)
+            && let Some(ghost) = self.ghost(parent, name)
+        {
+            match self.lookup_ghost(&ghost) {
+                Ok(attr) => reply.entry(&NEVER, &attributes(&attr), GENERATION),
+                Err(reason) => reply.error(errno(reason)),
+            }
+            return;
+        }
+        let (found, _after) = self.with(|tree, _| tree.lookup(parent, name));
+        reply_entry(reply, found);
+    }
+
+    fn forget(&self, _request: &Request, number: INodeNo, count: u64) {
+        let (_, _after) = self.shared.with(|tree, _| tree.forget(ino(number), count));
+    }
+
+    fn getattr(
+        &self,
+        _request: &Request,
+        number: INodeNo,
+        _fh: Option<FileHandle>,
+        reply: ReplyAttr,
+    ) {
+        let (found, _after) = self.with(|tree, _| tree.getattr(ino(number)));
+        reply_attr(reply, found);
+    }
+
+    fn setattr(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        ctime: Option<SystemTime>,
+        _fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let (number, caller) = (ino(number), caller(request));
+        if self.is_herald(request) {
+            let (found, _after) = self.with(|tree, _| tree.getattr(number));
+            return reply_attr(reply, found);
+        }
+        let (set, _after) = self.with(|tree, now| {
+            let set = SetAttr {
+                mode: mode.map(mode_bits),
+                uid,
+                gid,
+                size,
+                atime: atime.map(|time| time_or_now(time, now)),
+                mtime: mtime.map(|time| time_or_now(time, now)),
+                ctime: ctime.map(|time| time_or_now(TimeOrNow::SpecificTime(time), now)),
+            };
+            tree.setattr(number, set, caller, now)
+        });
+        reply_attr(reply, set);
+    }
+
+    fn readlink(&self, _request: &Request, number: INodeNo, reply: ReplyData) {
+        let (target, _after) = self.with(|tree, _| tree.readlink(ino(number)));
+        match target {
+            Ok(target) => reply.data(&target),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        if mode & libc::S_IFMT != libc::S_IFREG {
+            return reply.error(Errno::EPERM);
+        }
+        let (parent, name, caller) = (ino(parent), name.as_bytes(), caller(request));
+        let (made, _after) =
+            self.with(|tree, now| tree.mknod(parent, name, mode_bits(mode), caller, now));
+        reply_entry(reply, made);
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        match self.make_queue(request, ino(parent), name.as_bytes(), mode_bits(mode)) {
+            Ok((attr, _after)) => reply_entry(reply, Ok(attr)),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (parent, name) = (ino(parent), name.as_bytes());
+        if self.is_herald(request) {
+            return self.remove_ghost(parent, name, reply);
+        }
+        let (removed, _after) = self.with(|tree, now| tree.unlink(parent, name, now));
+        reply_empty(reply, removed);
+    }
+
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (parent, name) = (ino(parent), name.as_bytes());
+        if self.is_herald(request) {
+            return self.remove_ghost(parent, name, reply);
+        }
+        let (removed, _after) = self.with(|tree, now| tree.rmdir(parent, name, now));
+        reply_empty(reply, removed);
+    }
+
+    fn symlink(
+        &self,
+        _request: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _target: &Path,
+        reply: ReplyEntry,
+    ) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn rename(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        if !(flags - RenameFlags::RENAME_NOREPLACE).is_empty() {
+            return reply.error(Errno::EINVAL);
+        }
+        let from = (ino(parent), name.as_bytes());
+        let to = (ino(new_parent), new_name.as_bytes());
+        let no_replace = flags.contains(RenameFlags::RENAME_NOREPLACE);
+        let caller = caller(request);
+        let (renamed, _after) =
+            self.with(|tree, now| tree.rename(from, to, no_replace, caller, now));
+        reply_empty(reply, renamed);
+    }
+
+    fn link(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        let (parent, name, caller) = (ino(new_parent), new_name.as_bytes(), caller(request));
+        let (linked, _after) =
+            self.with(|tree, now| tree.link_file(ino(number), parent, name, caller, now));
+        reply_entry(reply, linked);
+    }
+
+    fn open(&self, _request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let how = open_mode(flags);
+        let (opened, _after) = self.with(|tree, now| tree.open(ino(number), how, now));
+        let cache = if how.writes { UNCACHED } else { FopenFlags::FOPEN_NOFLUSH };
+        match opened {
+            Ok(id) => reply.opened(FileHandle(id.0), cache),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let (data, _after) = self.with(|tree, _| tree.read(handle(fh), offset, size as usize));
+        match data {
+            Ok(data) => reply.data(&data),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn write(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let caller = caller(request);
+        let (written, _after) =
+            self.with(|tree, now| tree.write(handle(fh), offset, data, caller, now));
+        match written {
+            // At most WRITE_BYTES_MAX.
+            Ok(()) => reply.written(data.len() as u32),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn flush(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _fh: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        reply.ok();
+    }
+
+    fn release(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let ((), _after) = self.shared.with(|tree, now| tree.release(handle(fh), now));
+        reply.ok();
+    }
+
+    fn fsync(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _fh: FileHandle,
+        _data: bool,
+        reply: ReplyEmpty,
+    ) {
+        reply.ok();
+    }
+
+    fn opendir(&self, _request: &Request, number: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let (opened, _after) = self.with(|tree, _| tree.opendir(ino(number)));
+        match opened {
+            Ok(id) => reply.opened(FileHandle(id.0), FopenFlags::empty()),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn readdir(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let (listed, _after) = self.with(|tree, _| {
+            tree.readdir(handle(fh), offset, &mut |line| {
+                let name = OsStr::from_bytes(line.name);
+                reply.add(number(line.ino), line.offset, file_type(line.kind), name)
+            })
+        });
+        match listed {
+            Ok(()) => reply.ok(),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn releasedir(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        let ((), _after) = self.shared.with(|tree, _| tree.releasedir(handle(fh)));
+        reply.ok();
+    }
+
+    fn fsyncdir(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _fh: FileHandle,
+        _data: bool,
+        reply: ReplyEmpty,
+    ) {
+        reply.ok();
+    }
+
+    fn statfs(&self, _request: &Request, _number: INodeNo, reply: ReplyStatfs) {
+        let (space, _after) = self.shared.with(|tree, _| tree.space());
+        let unit = u64::from(STATFS_UNIT_BYTES);
+        let blocks = space.bytes_total / unit;
+        let used = space.bytes_used.div_ceil(unit);
+        let free = blocks.saturating_sub(used);
+        let files_free = space.events_total.saturating_sub(space.events_used);
+        reply.statfs(
+            blocks,
+            free,
+            free,
+            space.events_total,
+            files_free,
+            STATFS_UNIT_BYTES,
+            crate::model::limits::NAME_BYTES_MAX as u32,
+            STATFS_UNIT_BYTES,
+        );
+    }
+
+    fn setxattr(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let (number, name, caller) = (ino(number), name.as_bytes(), caller(request));
+        let flags = XattrFlags {
+            create: flags & libc::XATTR_CREATE != 0,
+            replace: flags & libc::XATTR_REPLACE != 0,
+        };
+        if meaning(name) == Meaning::Control(Control::Owner) {
+            return reply_empty(reply, self.set_owner(request, number, value, flags));
+        }
+        let (set, _after) =
+            self.with(|tree, now| tree.setxattr(number, name, value, flags, caller, now));
+        reply_empty(reply, set);
+    }
+
+    fn getxattr(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        name: &OsStr,
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        let (number, name) = (ino(number), name.as_bytes());
+        if meaning(name) == Meaning::Control(Control::Owner) {
+            return reply_xattr(reply, size, self.owner_seen(request, number));
+        }
+        let (value, _after) = self.with(|tree, _| tree.getxattr(number, name));
+        reply_xattr(reply, size, value);
+    }
+
+    fn listxattr(&self, _request: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
+        let (names, _after) = self.with(|tree, _| tree.listxattr(ino(number)));
+        let joined = names.map(|names| {
+            let mut all = Vec::new();
+            for name in names {
+                all.extend_from_slice(&name);
+                all.push(0);
+            }
+            all
+        });
+        reply_xattr(reply, size, joined);
+    }
+
+    fn removexattr(&self, request: &Request, number: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (number, name, caller) = (ino(number), name.as_bytes(), caller(request));
+        let (removed, _after) = self.with(|tree, now| tree.removexattr(number, name, caller, now));
+        reply_empty(reply, removed);
+    }
+
+    fn access(&self, _request: &Request, _number: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {
+        // Never asked: the kernel checks permissions itself (default_permissions).
+        reply.ok();
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let (parent, name, caller) = (ino(parent), name.as_bytes(), caller(request));
+        let how = open_mode(OpenFlags(flags));
+        let (created, _after) =
+            self.with(|tree, now| tree.create(parent, name, mode_bits(mode), how, caller, now));
+        match created {
+            Ok((attr, id)) => {
+                let fh = FileHandle(id.0);
+                reply.created(&NEVER, &attributes(&attr), GENERATION, fh, UNCACHED);
+            }
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
+    fn fallocate(
+        &self,
+        request: &Request,
+        _number: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        if mode != 0 {
+            return reply.error(Errno::EOPNOTSUPP);
+        }
+        let caller = caller(request);
+        let end = offset.saturating_add(length);
+        let (done, _after) = self.with(|tree, now| tree.allocate(handle(fh), end, caller, now));
+        reply_empty(reply, done);
+    }
+
+    // What follows is answered with "not implemented" on purpose: the kernel then does the work
+    // itself and does not ask again. fuser's own defaults would log a warning each time.
+
+    fn ioctl(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _fh: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _data: &[u8],
+        _out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
+    }
+
+    fn poll(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _fh: FileHandle,
+        _notifier: PollNotifier,
+        _events: PollEvents,
+        _flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn bmap(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _block_bytes: u32,
+        _index: u64,
+        reply: ReplyBmap,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        _number: INodeNo,
+        _fh: FileHandle,
+        _offset: i64,
+        _whence: i32,
+        reply: ReplyLseek,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn copy_file_range(
+        &self,
+        _request: &Request,
+        _ino_in: INodeNo,
+        _fh_in: FileHandle,
+        _offset_in: u64,
+        _ino_out: INodeNo,
+        _fh_out: FileHandle,
+        _offset_out: u64,
+        _length: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+}

@@ -1,0 +1,178 @@
+//! The thread that tells the kernel's caches and inotify what changed beside requests.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::shared::{NotifyPolicy, Shared};
+use super::visible::{MountIdentity, Stage};
+use crate::model::{Change, Ino};
+use crate::sys::process;
+
+/// Vanished events that wait to be shown one by one; beyond, each queue gets one ATTRIB.
+const GONE_MAX: usize = 8_192;
+
+/// Vanished events shown before queue ends are looked at again.
+const BATCH: usize = 128;
+
+/// The kernel's caches, as the FUSE edge can reach them.
+pub trait KernelNotify: Send + Sync {
+    /// Forget the attributes and pages of an inode.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn inval_inode(&self, ino: Ino) -> io::Result<()>;
+
+    /// Forget a name.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn inval_entry(&self, parent: Ino, name: &[u8]) -> io::Result<()>;
+
+    /// A name is gone for good.
+    ///
+    /// # Errors
+    /// What the kernel says: `ENOTEMPTY` while names below it are in use.
+    fn delete(&self, parent: Ino, child: Ino, name: &[u8]) -> io::Result<()>;
+}
+
+/// What is about to be removed once more, for inotify's sake, from the directory `parent`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ghost {
+    /// The directory.
+    pub parent: Ino,
+    /// The name.
+    pub name: Box<[u8]>,
+    /// The inode that is meant, whatever has the name now.
+    pub ino: Ino,
+}
+
+#[derive(Default)]
+struct Inbox {
+    /// Caches to correct.
+    stale: VecDeque<Change>,
+    stale_inodes: HashSet<Ino>,
+    ended: VecDeque<(Ino, Box<[u8]>)>,
+    gone: VecDeque<Ghost>,
+    folded: HashSet<Ino>,
+}
+
+/// The herald's inbox and what it is about.
+pub struct Herald {
+    policy: NotifyPolicy,
+    inbox: Mutex<Inbox>,
+    bell: Condvar,
+    thread: AtomicU32,
+    ghost: Mutex<Option<Ghost>>,
+}
+
+/// Work taken from the inbox.
+pub(super) enum Work {
+    Stale(Change),
+    Ended(Ino, Box<[u8]>),
+    Gone(Vec<Ghost>),
+    Folded(Vec<Ino>),
+}
+
+impl Herald {
+    pub(super) fn new(policy: NotifyPolicy) -> Self {
+        Self {
+            policy,
+            inbox: Mutex::default(),
+            bell: Condvar::new(),
+            thread: AtomicU32::new(0),
+            ghost: Mutex::new(None),
+        }
+    }
+
+    /// Whether a request comes from the herald itself: such a request changes nothing.
+    pub fn is_herald(&self, tid: u32) -> bool {
+        tid != 0 && tid == self.thread.load(Ordering::Relaxed)
+    }
+
+    /// What the herald is removing at the moment.
+    pub fn ghost(&self) -> Option<Ghost> {
+        self.ghost.lock().clone()
+    }
+
+    pub(super) fn set_ghost(&self, ghost: Option<Ghost>) {
+        *self.ghost.lock() = ghost;
+    }
+
+    pub(super) fn announce(&self, change: Change) {
+        let mut inbox = self.inbox.lock();
+        match change {
+            Change::Attributes(ino) => inbox.add_stale_inode(ino),
+            Change::QueueEnded { queue, name } => inbox.ended.push_back((queue, name)),
+            Change::Gone { queue, .. } if self.policy == NotifyPolicy::Silent => {
+                inbox.add_stale_inode(queue);
+            }
+            Change::Gone { queue, ino, name, .. } => {
+                if inbox.gone.len() < GONE_MAX {
+                    inbox.gone.push_back(Ghost { parent: queue, name, ino });
+                } else {
+                    inbox.folded.insert(queue);
+                }
+            }
+            other => inbox.stale.push_back(other),
+        }
+        self.bell.notify_one();
+    }
+
+    fn next(&self) -> Work {
+        let mut inbox = self.inbox.lock();
+        loop {
+            if let Some(work) = inbox.take() {
+                return work;
+            }
+            self.bell.wait(&mut inbox);
+        }
+    }
+
+    /// Runs until the process ends.
+    pub(super) fn run(&self, shared: &Shared, notify: &dyn KernelNotify, identity: &MountIdentity) {
+        self.thread.store(process::thread_id(), Ordering::Relaxed);
+        let mut stage = Stage::new(self, shared, notify, identity);
+        loop {
+            match self.next() {
+                Work::Stale(change) => stage.correct(&change),
+                Work::Ended(queue, name) if self.policy == NotifyPolicy::Silent => {
+                    stage.end_silently(queue, &name);
+                }
+                Work::Ended(queue, name) => stage.show_end(queue, &name),
+                Work::Gone(ghosts) => stage.show_gone(ghosts),
+                Work::Folded(queues) => stage.show_folded(&queues),
+            }
+        }
+    }
+}
+
+impl Inbox {
+    fn add_stale_inode(&mut self, ino: Ino) {
+        if self.stale_inodes.insert(ino) {
+            self.stale.push_back(Change::Attributes(ino));
+        }
+    }
+
+    fn take(&mut self) -> Option<Work> {
+        if let Some((queue, name)) = self.ended.pop_front() {
+            return Some(Work::Ended(queue, name));
+        }
+        if let Some(change) = self.stale.pop_front() {
+            if let Change::Attributes(ino) = &change {
+                self.stale_inodes.remove(ino);
+            }
+            return Some(Work::Stale(change));
+        }
+        if !self.gone.is_empty() {
+            let count = self.gone.len().min(BATCH);
+            return Some(Work::Gone(self.gone.drain(..count).collect()));
+        }
+        if self.folded.is_empty() {
+            return None;
+        }
+        Some(Work::Folded(self.folded.drain().collect()))
+    }
+}

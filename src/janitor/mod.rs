@@ -1,0 +1,19 @@
+//! What happens beside requests: watching owners, deadlines, telling the kernel and inotify.
+//!
+//! Two threads. The [`reaper`] waits for the end of processes and for deadlines. The [`herald`] is
+//! the only thread that sends notifications to the kernel or makes file calls on our own mount; it
+//! holds no lock while it does, because either may wait for a directory's lock that somebody holds
+//! who waits for us. Request handlers only put work into their queues.
+
+mod herald;
+mod owners;
+mod pids;
+mod reaper;
+mod shared;
+mod visible;
+
+pub use herald::{Ghost, KernelNotify};
+pub use owners::OwnerChoice;
+pub use pids::{owner_by_rule, owner_by_word, seen_pid};
+pub use shared::{After, NotifyPolicy, Shared, start};
+pub use visible::MountIdentity;

@@ -1,0 +1,167 @@
+//! The processes that own queues: one descriptor a process, shared among its queues.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use parking_lot::Mutex;
+
+use crate::model::{OwnerId, Reason};
+use crate::sys::process;
+
+/// Which process owns a queue made by plain `mkdir`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OwnerChoice {
+    /// The process that called.
+    Creator,
+    /// Its parent.
+    Parent,
+    /// The leader of its session.
+    Session,
+}
+
+struct Watched {
+    pid: u32,
+    pidfd: OwnedFd,
+    queues: u32,
+    armed: bool,
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Register {
+    by_pid: HashMap<u32, OwnerId>,
+    by_id: HashMap<OwnerId, Watched>,
+    last: u64,
+}
+
+/// All processes that own queues.
+pub struct Owners {
+    register: Mutex<Register>,
+    epoll: Epoll,
+}
+
+impl Owners {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { register: Mutex::default(), epoll })
+    }
+
+    pub(super) fn epoll(&self) -> &Epoll {
+        &self.epoll
+    }
+
+    /// Takes hold of a process for one more queue; `id` may be one of its threads. The process must
+    /// not be able to vanish during the call, or the caller checks afterwards.
+    ///
+    /// # Errors
+    /// `NoProcess`, `NoDescriptor`.
+    pub fn acquire(&self, id: u32) -> Result<OwnerId, Reason> {
+        let mut register = self.register.lock();
+        if let Some(owner) = register.living(id) {
+            return Ok(owner);
+        }
+        let (pid, pidfd) = match process::pidfd_open(id) {
+            Ok(pidfd) => (id, pidfd),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {
+                    return Err(Reason::NoDescriptor);
+                }
+                // A thread that does not lead its process: take the process.
+                _ => {
+                    let pid = process::info(id).map_err(|_| Reason::NoProcess)?.pid;
+                    if let Some(owner) = register.living(pid) {
+                        return Ok(owner);
+                    }
+                    (pid, process::pidfd_open(pid).map_err(reason)?)
+                }
+            },
+        };
+        Ok(register.add(pid, pidfd))
+    }
+
+    /// Begins to watch; `true` if the process had been seen to end before.
+    pub(super) fn arm(&self, owner: OwnerId) -> bool {
+        let mut register = self.register.lock();
+        let Some(watched) = register.by_id.get_mut(&owner) else { return false };
+        if !watched.armed && !watched.ended {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, owner.0);
+            watched.armed = self.epoll.add(watched.pidfd.as_fd(), event).is_ok();
+            if !watched.armed {
+                log::error!("process {} cannot be watched; its queues end now", watched.pid);
+                return true;
+            }
+        }
+        watched.ended
+    }
+
+    /// The process behind a readable descriptor has ended: nobody may join it any more.
+    pub(super) fn mark_ended(&self, owner: OwnerId) {
+        let mut register = self.register.lock();
+        let Some(watched) = register.by_id.get_mut(&owner) else { return };
+        watched.ended = true;
+        let _ = self.epoll.delete(watched.pidfd.as_fd());
+        let pid = watched.pid;
+        register.by_pid.remove(&pid);
+    }
+
+    /// One queue fewer belongs to this process; with the last one it is forgotten.
+    pub fn release(&self, owner: OwnerId) {
+        let mut register = self.register.lock();
+        let Some(watched) = register.by_id.get_mut(&owner) else { return };
+        watched.queues -= 1;
+        if watched.queues > 0 {
+            return;
+        }
+        if let Some(watched) = register.by_id.remove(&owner)
+            && register.by_pid.get(&watched.pid) == Some(&owner)
+        {
+            register.by_pid.remove(&watched.pid);
+        }
+    }
+
+    /// The process number of an owner, in our own namespace.
+    pub fn pid(&self, owner: OwnerId) -> Option<u32> {
+        let register = self.register.lock();
+        register.by_id.get(&owner).filter(|watched| !watched.ended).map(|watched| watched.pid)
+    }
+
+    /// Whether an owner has ended, perhaps not noticed by the reaper yet.
+    pub(super) fn has_ended(&self, owner: OwnerId) -> bool {
+        let register = self.register.lock();
+        register
+            .by_id
+            .get(&owner)
+            .is_none_or(|watched| watched.ended || process::has_ended(watched.pidfd.as_fd()))
+    }
+}
+
+impl Register {
+    /// Takes hold of a process that is known and lives. A dead one of that number is a stranger.
+    fn living(&mut self, pid: u32) -> Option<OwnerId> {
+        let owner = *self.by_pid.get(&pid)?;
+        let watched = self.by_id.get_mut(&owner)?;
+        if watched.ended || process::has_ended(watched.pidfd.as_fd()) {
+            return None;
+        }
+        watched.queues += 1;
+        Some(owner)
+    }
+
+    fn add(&mut self, pid: u32, pidfd: OwnedFd) -> OwnerId {
+        self.last += 1;
+        let owner = OwnerId(self.last);
+        self.by_pid.insert(pid, owner);
+        let watched = Watched { pid, pidfd, queues: 1, armed: false, ended: false };
+        self.by_id.insert(owner, watched);
+        owner
+    }
+}
+
+fn reason(error: io::Error) -> Reason {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Reason::NoDescriptor,
+        _ => Reason::NoProcess,
+    }
+}

@@ -1,0 +1,23 @@
+//! eventfs: a filesystem whose first-level directories are message queues.
+//!
+//! ```text
+//!            cli ── daemon ── config
+//!                     │
+//!         ┌───────────┼───────────┐
+//!        fuse ──── janitor        │        (fuse hands the janitor the kernel's notifier)
+//!         └─────┬─────┘           │
+//!             model              sys       (pure)   (the only `unsafe`)
+//! ```
+//!
+//! A request: kernel → [`fuse`] → lock the [`model::Tree`] → one method of it → unlock → answer →
+//! what it changed goes to the [`janitor`], which tells the kernel's caches and inotify.
+//!
+//! The layers are a table that `tests/tidy.rs` enforces; `docs/ARCHITECTURE.md` says why.
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod fuse;
+pub mod janitor;
+pub mod model;
+pub mod sys;

@@ -1,0 +1,54 @@
+//! Open files and directories.
+
+use super::slab::{Key, NIL};
+
+/// An open file.
+pub(crate) struct Handle {
+    pub(crate) file: Key,
+    /// The entry that this handle made and whose publication it decides; [`NIL`] for later opens.
+    pub(crate) made: u32,
+    pub(crate) reads: bool,
+    pub(crate) writes: bool,
+}
+
+/// An open directory with the place that reading has reached.
+pub(crate) struct DirHandle {
+    /// `None` is the root.
+    pub(crate) queue: Option<Key>,
+    /// Where the last answer began: an entry that stays linked, though perhaps dead, until the
+    /// handle moves on.
+    pub(crate) pin: u32,
+}
+
+impl DirHandle {
+    pub(crate) fn new(queue: Option<Key>) -> Self {
+        Self { queue, pin: NIL }
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mode {
+    /// For reading.
+    pub reads: bool,
+    /// For writing.
+    pub writes: bool,
+    /// Cut to nothing first.
+    pub truncates: bool,
+}
+
+/// Number of an open file or directory, never given twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct HandleId(pub u64);
+
+impl From<Key> for HandleId {
+    fn from(key: Key) -> Self {
+        Self(u64::from(key.turn) << 32 | u64::from(key.slot))
+    }
+}
+
+impl HandleId {
+    pub(crate) fn key(self) -> Key {
+        Key { slot: self.0 as u32, turn: (self.0 >> 32) as u32 }
+    }
+}
