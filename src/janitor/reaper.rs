@@ -82,7 +82,7 @@ pub(super) fn run(shared: &Shared) {
 
 fn bury(shared: &Shared, owner: OwnerId) {
     shared.owners.mark_ended(owner);
-    drop(shared.with(|tree, now| tree.owner_died(owner, now)).1);
+    shared.owner_died(owner);
 }
 
 fn trim_if_asked(shared: &Shared, trimmed: &mut Instant) {

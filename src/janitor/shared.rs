@@ -97,8 +97,13 @@ impl Shared {
     /// Begins to watch an owner to whom a queue was given just now.
     pub fn watch(&self, owner: OwnerId) {
         if self.owners.arm(owner) {
-            drop(self.with(|tree, now| tree.owner_died(owner, now)).1);
+            self.owner_died(owner);
         }
+    }
+
+    /// Ends what belongs to a process that has ended.
+    pub(super) fn owner_died(&self, owner: OwnerId) {
+        while self.with(|tree, now| tree.owner_died(owner, now)).0 {}
     }
 }
 

@@ -28,16 +28,23 @@ impl Tree {
     pub(super) fn give_to(&mut self, key: Key, owner: OwnerId) {
         self.disown(key);
         self.own(key, Some(owner));
-        let queue = self.queue_mut(key);
-        queue.fate = match queue.fate {
+        let fate = match self.queue(key).fate {
             Fate::Sticky { .. } => Fate::Sticky { last: Some(owner) },
             Fate::Owned { .. } | Fate::Orphan { .. } => Fate::Owned { owner, named: true },
         };
+        self.set_fate(key, fate);
+    }
+
+    fn set_fate(&mut self, key: Key, fate: Fate) {
+        let old = std::mem::replace(&mut self.queue_mut(key).fate, fate);
+        if let Fate::Orphan { until_ns } = old {
+            self.deadlines.remove(&(until_ns, Deadline::Grace, key));
+        }
     }
 
     pub(super) fn make_sticky(&mut self, key: Key) {
-        let queue = self.queue_mut(key);
-        queue.fate = Fate::Sticky { last: queue.fate.owner() };
+        let last = self.queue(key).fate.owner();
+        self.set_fate(key, Fate::Sticky { last });
     }
 
     pub(super) fn end_sticky(&mut self, key: Key, now: Now) {
@@ -62,12 +69,14 @@ impl Tree {
     }
 
     /// A process has ended: its queues end with it. One that it made less than the grace ago stands
-    /// until that is over; a sticky one forgets it.
-    pub fn owner_died(&mut self, owner: OwnerId, now: Now) {
+    /// until that is over; a sticky one forgets it. Does at most [`SWEEP_ENTRIES_MAX`] queues; `true`
+    /// asks to be called again.
+    pub fn owner_died(&mut self, owner: OwnerId, now: Now) -> bool {
         let first = Key { slot: 0, turn: 0 };
         let last = Key { slot: u32::MAX, turn: u32::MAX };
-        let queues: Vec<Key> =
-            self.owned.range((owner, first)..=(owner, last)).map(|(_, key)| *key).collect();
+        let owned = self.owned.range((owner, first)..=(owner, last)).map(|(_, key)| *key);
+        let queues: Vec<Key> = owned.take(SWEEP_ENTRIES_MAX).collect();
+        let more = queues.len() == SWEEP_ENTRIES_MAX;
         for key in queues {
             let queue = self.queue(key);
             let grace_ends = queue.born_ns.saturating_add(self.settings.grace_ns);
@@ -84,6 +93,7 @@ impl Tree {
             }
         }
         self.sweep(now);
+        more
     }
 
     /// The next moment (boot clock, ns) at which [`Tree::tick`] has something to do.
@@ -177,10 +187,13 @@ impl Tree {
     /// Ends a queue: its name is free at once, what it holds is swept in steps.
     pub(super) fn end_queue(&mut self, key: Key, now: Now) {
         self.disown(key);
+        self.set_fate(key, Fate::Sticky { last: None });
+        if let Some(at) = self.queue_mut(key).expiry_at.take() {
+            self.deadlines.remove(&(at, Deadline::Expiry, key));
+        }
         let queue = self.queue_mut(key);
         queue.dead = true;
         queue.ctime = now.wall_ns;
-        queue.fate = Fate::Sticky { last: None };
         let (number, uid, gid) = (queue.number, queue.uid, queue.gid);
         let xattrs = std::mem::take(&mut queue.xattrs);
         let bytes: u64 = xattrs.values().map(|value| value.len() as u64).sum();
