@@ -15,9 +15,11 @@
 //! The layers are a table that `tests/tidy.rs` enforces; `docs/ARCHITECTURE.md` says why.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod daemon;
 pub mod fuse;
 pub mod janitor;
 pub mod model;
 pub mod sys;
+pub mod wire;

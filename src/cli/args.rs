@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::parse_size;
 
 /// First words that are commands.
-pub(super) const COMMANDS: [&str; 3] = ["mkqueue", "status", "help"];
+pub(super) const COMMANDS: [&str; 7] =
+    ["completions", "help", "mkqueue", "pop", "push", "status", "watch"];
 
 /// Mount an eventfs: a filesystem in which every directory is a queue and every file an event.
 #[derive(Debug, Parser)]
@@ -51,8 +53,16 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Make queues that belong to the calling shell, or to nobody
     Mkqueue(MkqueueArgs),
+    /// Print the oldest events and remove them
+    Pop(PopArgs),
+    /// Make one event from standard input and print its name
+    Push(PushArgs),
     /// Show the queues of a mount
     Status(StatusArgs),
+    /// Print events as they are published; removes nothing
+    Watch(WatchArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -92,6 +102,34 @@ pub(super) enum OverflowArg {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct PopArgs {
+    /// Most events to print
+    #[arg(short = 'n', value_name = "N", default_value_t = 1, conflicts_with = "all")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: u64,
+    /// Print every event that is there
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Wait for an event if there is none, for ever or so many seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
+    #[arg(value_parser = parse_wait, default_missing_value = "")]
+    pub(super) wait: Option<Wait>,
+    /// One JSON object an event and line
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The queue
+    pub(super) queue: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PushArgs {
+    /// The queue, or any other directory
+    pub(super) queue: PathBuf,
+    /// Name of the event; one that sorts by time if absent
+    pub(super) name: Option<OsString>,
+}
+
+#[derive(Args, Debug)]
 pub(super) struct StatusArgs {
     /// One JSON object a queue and line
     #[arg(long)]
@@ -99,6 +137,57 @@ pub(super) struct StatusArgs {
     /// A mount; all eventfs mounts if absent
     #[arg(value_name = "MOUNTPOINT")]
     pub(super) mountpoint: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct WatchArgs {
+    /// One JSON object an event and line
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Queues, or any other directories
+    #[arg(value_name = "QUEUE", required = true)]
+    pub(super) queues: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub(super) shell: ShellArg,
+}
+
+/// Shells with completion scripts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ShellArg {
+    /// GNU bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wait {
+    /// For ever.
+    Forever,
+    /// So long.
+    For(Duration),
+}
+
+/// Seconds with decimals; nothing is for ever.
+fn parse_wait(text: &str) -> Result<Wait, String> {
+    if text.is_empty() {
+        return Ok(Wait::Forever);
+    }
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is needed".to_owned())?;
+    let wait = Duration::try_from_secs_f64(seconds);
+    // What a clock cannot count to is for ever.
+    let bounded = |wait: Duration| {
+        if wait.as_secs() < 1 << 32 { Wait::For(wait) } else { Wait::Forever }
+    };
+    wait.map(bounded)
+        .map_err(|_| "a positive number of seconds is needed".to_owned())
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {

@@ -1,11 +1,16 @@
 //! The command line: one file a subcommand; `exit.rs` names every status.
 
 mod args;
+mod completions;
 mod exit;
+mod line;
 mod mkqueue;
 mod mount;
 mod mounted;
+mod pop;
+mod push;
 mod status;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,7 +31,11 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     let outcome = if is_command(&args) {
         match Cli::parse_from(args).command {
             Command::Mkqueue(args) => mkqueue::run(&args),
+            Command::Pop(args) => pop::run(&args),
+            Command::Push(args) => push::run(&args),
             Command::Status(args) => status::run(&args),
+            Command::Watch(args) => watch::run(&args),
+            Command::Completions(args) => completions::run(&args),
         }
     } else {
         mount::run(MountArgs::parse_from(args))

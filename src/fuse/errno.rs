@@ -10,6 +10,7 @@ pub(super) fn errno(reason: Reason) -> Errno {
         // The edge repeats the call itself; nobody else sees this.
         Reason::Again => Errno::EAGAIN,
         Reason::BadHandle => Errno::EBADF,
+        Reason::Denied => Errno::EACCES,
         Reason::Exists => Errno::EEXIST,
         Reason::Invalid => Errno::EINVAL,
         Reason::IsDirectory => Errno::EISDIR,

@@ -3,6 +3,7 @@
 //! A handler translates, calls the model, answers, and lets the changes go to the janitor. It never
 //! blocks, never touches its own mount and never sends a notification itself.
 
+mod consume;
 mod convert;
 mod errno;
 mod ops;

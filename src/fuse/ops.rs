@@ -15,6 +15,7 @@ use fuser::{
     ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
+use super::consume::Consumers;
 use super::convert::{
     LONG, NEVER, attributes, caller, file_type, ino, mode_bits, number, open_mode, time_or_now,
 };
@@ -45,6 +46,7 @@ const UNCACHED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN
 pub(super) struct Ops {
     shared: Arc<Shared>,
     edge: Edge,
+    consumers: Consumers,
     /// Whether numbers in `/proc` mean the processes that call us.
     proc_is_ours: bool,
 }
@@ -55,7 +57,7 @@ impl Ops {
         if !proc_is_ours {
             log::warn!("/proc shows another process namespace: no queue can have an owner");
         }
-        Self { shared, edge, proc_is_ours }
+        Self { shared, edge, consumers: Consumers::default(), proc_is_ours }
     }
 
     /// Performs an operation, again and again while it says that it did one step of several.
@@ -266,6 +268,9 @@ impl Filesystem for Ops {
             }
             return;
         }
+        if let Some(attr) = self.consumers.permit(parent, name, caller(request)) {
+            return reply.entry(&NEVER, &attributes(&attr), GENERATION);
+        }
         let (found, _after) = self.with(|tree, _| tree.lookup(parent, name));
         reply_entry(reply, found);
     }
@@ -369,6 +374,10 @@ impl Filesystem for Ops {
         let (parent, name) = (ino(parent), name.as_bytes());
         if self.is_herald(request) {
             return self.remove_ghost(parent, name, reply);
+        }
+        if self.consumers.grant(parent, name, caller(request)) {
+            // Nothing is removed and inotify tells nothing.
+            return reply.error(Errno::EALREADY);
         }
         let (removed, _after) = self.with(|tree, now| tree.unlink(parent, name, now));
         reply_empty(reply, removed);
@@ -552,7 +561,8 @@ impl Filesystem for Ops {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        let ((), _after) = self.shared.with(|tree, _| tree.releasedir(handle(fh)));
+        self.consumers.close(handle(fh));
+        let ((), _after) = self.shared.with(|tree, now| tree.releasedir(handle(fh), now));
         reply.ok();
     }
 
@@ -691,22 +701,30 @@ impl Filesystem for Ops {
         reply_empty(reply, done);
     }
 
-    // What follows is answered with "not implemented" on purpose: the kernel then does the work
-    // itself and does not ask again. fuser's own defaults would log a warning each time.
-
     fn ioctl(
         &self,
-        _request: &Request,
-        _number: INodeNo,
-        _fh: FileHandle,
-        _flags: IoctlFlags,
-        _command: u32,
-        _data: &[u8],
+        request: &Request,
+        number: INodeNo,
+        fh: FileHandle,
+        flags: IoctlFlags,
+        command: u32,
+        data: &[u8],
         _out_size: u32,
         reply: ReplyIoctl,
     ) {
-        reply.error(Errno::ENOTTY);
+        if !flags.contains(IoctlFlags::FUSE_IOCTL_DIR) {
+            return reply.error(Errno::ENOTTY);
+        }
+        let who = (ino(number), handle(fh), caller(request), request.pid());
+        match self.consumers.ioctl(&self.shared, who, command, data) {
+            Some(Ok(answer)) => reply.ioctl(0, &answer),
+            Some(Err(reason)) => reply.error(errno(reason)),
+            None => reply.error(Errno::ENOTTY),
+        }
     }
+
+    // What follows is answered with "not implemented" on purpose: the kernel then does the work
+    // itself and does not ask again. fuser's own defaults would log a warning each time.
 
     fn poll(
         &self,

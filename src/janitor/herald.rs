@@ -116,6 +116,9 @@ impl Herald {
                     inbox.folded.insert(queue);
                 }
             }
+            Change::Returned { queue } => {
+                inbox.folded.insert(queue);
+            }
             other => inbox.stale.push_back(other),
         }
         self.bell.notify_one();

@@ -80,6 +80,7 @@ impl Shared {
             Change::Attributes(_)
             | Change::Entry { .. }
             | Change::Gone { .. }
+            | Change::Returned { .. }
             | Change::QueueEnded { .. } => self.herald.announce(change),
         }
     }

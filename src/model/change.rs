@@ -48,6 +48,11 @@ pub enum Change {
     },
     /// One queue fewer belongs to this process.
     OwnerReleased(OwnerId),
+    /// Events that a consumer had taken are back: others may wait for them.
+    Returned {
+        /// The queue.
+        queue: Ino,
+    },
     /// The next deadline came nearer.
     Deadline,
     /// Much memory was freed.

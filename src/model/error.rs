@@ -13,6 +13,8 @@ pub enum Reason {
     Exists,
     /// The value or flag has no meaning here.
     Invalid,
+    /// The caller lacks a permission.
+    Denied,
     /// A directory where a file is needed.
     IsDirectory,
     /// The name is longer than [`super::limits::NAME_BYTES_MAX`].

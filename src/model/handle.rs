@@ -18,11 +18,13 @@ pub(crate) struct DirHandle {
     /// Where the last answer began: an entry that stays linked, though perhaps dead, until the
     /// handle moves on.
     pub(crate) pin: u32,
+    /// Events that were taken through this handle and not confirmed, oldest first.
+    pub(crate) held: Vec<u32>,
 }
 
 impl DirHandle {
     pub(crate) fn new(queue: Option<Key>) -> Self {
-        Self { queue, pin: NIL }
+        Self { queue, pin: NIL, held: Vec::new() }
     }
 }
 

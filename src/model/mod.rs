@@ -29,4 +29,4 @@ pub use inode::{Attr, Ino, Kind, Node, SetAttr};
 pub use owner::{Fate, OwnerId};
 pub use payload::Payload;
 pub use queue::Overflow;
-pub use tree::{Listed, Settings, Space, Tree, XattrFlags};
+pub use tree::{Listed, Settings, Space, Taken, Tree, Want, XattrFlags};

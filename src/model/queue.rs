@@ -28,6 +28,8 @@ pub(crate) enum State {
     Unfinished,
     /// Removed, but somebody's directory reading stands on it.
     Dead,
+    /// An event in the hands of a consumer that has not confirmed it: hidden, in its old place.
+    Held,
 }
 
 /// One name in a queue.
@@ -44,9 +46,9 @@ pub(crate) struct Entry {
     pub(crate) name: Name,
 }
 
-const STATE_BITS: u64 = 0b011;
-const PIN_BIT: u64 = 0b100;
-const SEQ_SHIFT: u32 = 3;
+const STATE_BITS: u64 = 0b0111;
+const PIN_BIT: u64 = 0b1000;
+const SEQ_SHIFT: u32 = 4;
 
 impl Entry {
     pub(crate) fn new(queue: u32, file: u32, name: &[u8]) -> Self {
@@ -59,7 +61,8 @@ impl Entry {
             0 => State::Queued,
             1 => State::Staged,
             2 => State::Unfinished,
-            _ => State::Dead,
+            3 => State::Dead,
+            _ => State::Held,
         }
     }
 
@@ -69,6 +72,7 @@ impl Entry {
             State::Staged => 1,
             State::Unfinished => 2,
             State::Dead => 3,
+            State::Held => 4,
         };
         self.place = self.place & !STATE_BITS | bits;
     }
@@ -91,7 +95,7 @@ impl Entry {
     }
 
     pub(crate) fn is_live(&self) -> bool {
-        self.state() != State::Dead
+        !matches!(self.state(), State::Dead | State::Held)
     }
 }
 
@@ -135,6 +139,8 @@ pub(crate) struct Queue {
     pub(crate) lookups: u64,
     pub(crate) opens: u32,
     pub(crate) events: List,
+    /// Events that consumers hold; linked among the events, but not counted there.
+    pub(crate) held: u64,
     pub(crate) loose: List,
     pub(crate) bytes: u64,
     pub(crate) published: u64,
@@ -153,7 +159,7 @@ pub(crate) struct Queue {
 impl Queue {
     /// Entries of any kind.
     pub(crate) fn entries(&self) -> u64 {
-        self.events.len + self.loose.len
+        self.events.len + self.loose.len + self.held
     }
 }
 
@@ -235,7 +241,9 @@ mod tests {
         let mut entry = Entry::new(0, 0, b"x");
         entry.set_seq(77);
         entry.set_pinned(true);
-        for state in [State::Dead, State::Staged, State::Unfinished, State::Queued] {
+        for state in
+            [State::Dead, State::Held, State::Staged, State::Unfinished, State::Queued]
+        {
             entry.set_state(state);
             assert_eq!((entry.state(), entry.seq(), entry.is_pinned()), (state, 77, true));
         }

@@ -6,6 +6,7 @@
 pub mod background;
 pub mod clock;
 pub mod fusemount;
+pub mod ioctl;
 pub mod memory;
 pub mod mounts;
 pub mod process;

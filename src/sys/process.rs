@@ -63,6 +63,14 @@ fn open(id: u32) -> io::Result<Process> {
     Process::new(id).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))
 }
 
+/// Supplementary groups of a process or thread.
+///
+/// # Errors
+/// When there is no such process.
+pub fn groups(id: u32) -> io::Result<Vec<u32>> {
+    Ok(open(id)?.status().map_err(io::Error::other)?.groups)
+}
+
 /// Number of the process that leads the session of a process.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use super::place::Chain;
 use super::{HEAD, TAIL, Tree};
+use crate::model::caller::Now;
 use crate::model::error::{Outcome, Reason};
 use crate::model::handle::{DirHandle, HandleId};
 use crate::model::inode::{Ino, Kind, Node};
@@ -42,9 +43,10 @@ impl Tree {
         Ok(self.dirs.insert(DirHandle::new(queue)).into())
     }
 
-    /// Closes a directory.
-    pub fn releasedir(&mut self, id: HandleId) {
+    /// Closes a directory. What was taken through it and not confirmed returns to its place.
+    pub fn releasedir(&mut self, id: HandleId, now: Now) {
         let Some(dir) = self.dirs.remove(id.key()) else { return };
+        self.put_back(&dir.held, now);
         if dir.pin != NIL {
             self.unpin(dir.pin);
         }
@@ -147,7 +149,7 @@ impl Tree {
         at
     }
 
-    fn set_pin(&mut self, id: HandleId, old: u32, new: u32) {
+    pub(super) fn set_pin(&mut self, id: HandleId, old: u32, new: u32) {
         if old == new {
             return;
         }

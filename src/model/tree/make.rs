@@ -55,6 +55,7 @@ impl Tree {
             lookups: 1,
             opens: 0,
             events: List::default(),
+            held: 0,
             loose: List::default(),
             bytes: 0,
             published: 0,
@@ -199,7 +200,7 @@ impl Tree {
         if is_link_name(name) {
             return Err(Reason::NotPermitted);
         }
-        if self.find(queue, name).is_some() { Err(Reason::Exists) } else { Ok(queue) }
+        if self.find_any(queue, name).is_some() { Err(Reason::Exists) } else { Ok(queue) }
     }
 
     /// Whether one more entry fits the queue: `max_files_per_dir` of its user and group, and for
@@ -224,7 +225,7 @@ impl Tree {
         let queue = self.queue(key);
         let full = queue.max_events > 0
             && queue.overflow == Overflow::Reject
-            && queue.events.len.saturating_sub(replaced_events) >= queue.max_events;
+            && (queue.events.len + queue.held).saturating_sub(replaced_events) >= queue.max_events;
         if full { Err(Reason::OverQuota) } else { Ok(()) }
     }
 

@@ -2,6 +2,7 @@
 
 mod attr;
 mod fate;
+mod hold;
 mod io;
 mod list;
 mod make;
@@ -26,6 +27,7 @@ use super::queue::{Entry, File, Queue};
 use super::quota::{Ledger, Quotas};
 use super::slab::{Key, Keyed, NIL, Slab};
 
+pub use hold::{Taken, Want};
 pub use list::Listed;
 pub use space::Space;
 pub use xattrs::XattrFlags;
@@ -228,8 +230,13 @@ impl Tree {
         self.files.get_mut(key).expect("the key of a file was checked by the caller")
     }
 
-    /// The entry of a name that is not `head` or `tail`.
+    /// The entry of a name that is not `head` or `tail`, unless a consumer holds it.
     fn find(&self, queue: Key, name: &[u8]) -> Option<u32> {
+        self.find_any(queue, name).filter(|slot| self.entry(*slot).is_live())
+    }
+
+    /// The entry of a name, held or not.
+    fn find_any(&self, queue: Key, name: &[u8]) -> Option<u32> {
         let hash = self.names.hash(queue.slot, name);
         self.names.find(hash, |slot| {
             let entry = self.entry(*slot);

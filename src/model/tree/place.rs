@@ -23,6 +23,7 @@ impl Chain {
         match entry.state() {
             State::Queued => Self::Events,
             State::Staged | State::Unfinished => Self::Loose,
+            State::Held => Self::Events,
             State::Dead if entry.published == 1 => Self::Events,
             State::Dead => Self::Loose,
         }
@@ -35,7 +36,7 @@ impl Tree {
         if chain == Chain::Events { &queue.events } else { &queue.loose }
     }
 
-    fn list_mut(&mut self, queue: u32, chain: Chain) -> &mut List {
+    pub(super) fn list_mut(&mut self, queue: u32, chain: Chain) -> &mut List {
         let queue = self.queues.at_mut(queue).expect("a chain belongs to a queue");
         if chain == Chain::Events { &mut queue.events } else { &mut queue.loose }
     }
@@ -114,7 +115,7 @@ impl Tree {
         at
     }
 
-    fn prev_live(&self, entry: u32) -> u32 {
+    pub(super) fn prev_live(&self, entry: u32) -> u32 {
         let mut at = self.entry(entry).prev;
         while at != NIL && !self.entry(at).is_live() {
             at = self.entry(at).prev;
@@ -137,7 +138,7 @@ impl Tree {
         }
         self.pins.remove(&entry);
         self.entry_mut(entry).set_pinned(false);
-        if !self.entry(entry).is_live() {
+        if self.entry(entry).state() == State::Dead {
             let queue = self.queue_of(entry);
             let chain = Chain::of(self.entry(entry));
             self.unchain(entry, chain);
@@ -340,7 +341,7 @@ impl Tree {
     fn make_room_for_one(&mut self, key: Key, now: Now) {
         for _ in 0..SWEEP_ENTRIES_MAX {
             let queue = self.queue(key);
-            let full = queue.max_events > 0 && queue.events.len >= queue.max_events;
+            let full = queue.max_events > 0 && queue.events.len + queue.held >= queue.max_events;
             if !full || queue.overflow != Overflow::DropOldest || queue.events.head == NIL {
                 return;
             }

@@ -64,6 +64,9 @@ impl Tree {
         }
         let slot = self.find(source, from.1).ok_or(Reason::NotFound)?;
         let replaced = self.find(target, to.1);
+        if replaced.is_none() && self.find_any(target, to.1).is_some() {
+            return Err(Reason::Exists);
+        }
         if replaced.is_some() && no_replace {
             return Err(Reason::Exists);
         }

@@ -308,7 +308,7 @@ impl Queue {
             }),
             Control::Ttl => Some(decimal(self.ttl_seconds)),
             Control::Counter(counter) => Some(decimal(match counter {
-                Counter::Depth => self.events.len,
+                Counter::Depth => self.events.len + self.held,
                 Counter::Bytes => self.bytes,
                 Counter::Published => self.published,
                 Counter::Removed => self.removed,
