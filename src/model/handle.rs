@@ -5,8 +5,8 @@ use super::slab::{Key, NIL};
 /// An open file.
 pub(crate) struct Handle {
     pub(crate) file: Key,
-    /// The entry that this handle made and whose publication it decides; [`NIL`] for later opens.
-    pub(crate) made: u32,
+    /// Whether it created the file and so decides the publication of the entry made with it.
+    pub(crate) maker: bool,
     pub(crate) reads: bool,
     pub(crate) writes: bool,
 }

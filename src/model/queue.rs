@@ -40,8 +40,7 @@ pub(crate) struct Entry {
     pub(crate) file: u32,
     /// Place number, pin bit, state: see the methods.
     place: u64,
-    /// Time of publication (boot clock, ns); of an unfinished file the handle that made it; of a
-    /// dead entry 1 where it stands among the events.
+    /// Time of publication (boot clock, ns); of a dead entry 1 where it stands among the events.
     pub(crate) published: u64,
     pub(crate) name: Name,
 }
@@ -186,6 +185,8 @@ pub(crate) struct File {
     pub(crate) nlink: u32,
     /// The entry of a file with one link.
     pub(crate) entry: u32,
+    /// The entry that was made with the file, wherever it moved, while its handle is open.
+    pub(crate) made: u32,
     pub(crate) mode: u16,
     /// A write into the new file was refused: it must not become an event.
     pub(crate) spoiled: bool,

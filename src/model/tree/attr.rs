@@ -236,8 +236,6 @@ impl Tree {
             self.resize(key, len, caller, now)?;
         }
         let file = self.file_mut(key);
-        file.uid = uid;
-        file.gid = gid;
         file.mode = set.mode.unwrap_or(file.mode);
         let extra = file.extra();
         extra.ctime = set.ctime.unwrap_or(now.wall_ns);
@@ -257,6 +255,9 @@ impl Tree {
         }
         self.ledger.release(old_uid, old_gid, charge);
         self.ledger.add(uid, gid, charge);
+        let file = self.file_mut(key);
+        file.uid = uid;
+        file.gid = gid;
         Ok(())
     }
 }

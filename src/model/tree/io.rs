@@ -27,7 +27,7 @@ impl Tree {
             self.resize(key, 0, Caller::ROOT, now)?;
         }
         self.file_mut(key).opens += 1;
-        let handle = Handle { file: key, made: NIL, reads: how.reads, writes: how.writes };
+        let handle = Handle { file: key, maker: false, reads: how.reads, writes: how.writes };
         Ok(self.handles.insert(handle).into())
     }
 
@@ -61,6 +61,9 @@ impl Tree {
         let (key, writes) = (handle.file, handle.writes);
         if !writes {
             return Err(Reason::BadHandle);
+        }
+        if data.is_empty() {
+            return Ok(());
         }
         let end = offset.checked_add(data.len() as u64).ok_or(Reason::TooBig);
         let grown = end.and_then(|end| self.charge_size(key, end, caller, now));
@@ -108,12 +111,15 @@ impl Tree {
             return Err(Reason::OverQuota);
         }
         let total = self.file(key).bytes() + bytes;
-        for queue in self.queues_of(key) {
-            self.make_room_for_bytes(queue, bytes, total, Some(key), now)?;
+        let mut queues = self.queues_of(key);
+        queues.sort_unstable();
+        for links in queues.chunk_by(|one, other| one == other) {
+            let times = links.len() as u64;
+            self.make_room_for_bytes(links[0], bytes * times, total * times, Some(key), now)?;
         }
         self.ledger.add(uid, gid, Charge::bytes(bytes));
         self.space.bytes += room;
-        for queue in self.queues_of(key) {
+        for queue in queues {
             self.queue_mut(queue).bytes += bytes;
         }
         Ok(())
@@ -208,28 +214,27 @@ impl Tree {
         let Some(handle) = self.handles.remove(id.key()) else { return };
         let key = handle.file;
         self.file_mut(key).opens -= 1;
-        if handle.made != NIL {
-            self.finish(key, handle.made, now);
+        if handle.maker {
+            self.finish(key, now);
         }
         if self.files.get(key).is_some() {
             self.free_if_unused(key);
         }
     }
 
-    /// Decides what becomes of an entry whose making handle was closed.
-    fn finish(&mut self, key: Key, made: u32, now: Now) {
+    /// Decides what becomes of the entry that was made with a file whose making handle was closed.
+    fn finish(&mut self, key: Key, now: Now) {
         let file = self.file_mut(key);
         file.fresh = false;
         let spoiled = std::mem::take(&mut file.spoiled);
-        let Some(entry) = self.entries.get(made) else { return };
-        if !entry.is_live() || entry.file != key.slot {
+        let made = std::mem::replace(&mut file.made, NIL);
+        if made == NIL {
             return;
         }
-        let state = entry.state();
         if spoiled {
             self.report_gone(made, Cause::Spoiled);
             self.remove_entry(made, now);
-        } else if state == State::Unfinished {
+        } else if self.entry(made).state() == State::Unfinished {
             self.publish(made, now);
         }
     }

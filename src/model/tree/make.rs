@@ -126,14 +126,12 @@ impl Tree {
             (false, false) => State::Unfinished,
         };
         let (file, slot) = self.new_file(parent, name, mode, state, caller, now)?;
-        let handle = Handle { file, made: slot, reads: how.reads, writes: how.writes };
+        let handle = Handle { file, maker: true, reads: how.reads, writes: how.writes };
         let id = HandleId::from(self.handles.insert(handle));
-        if state == State::Unfinished {
-            self.entry_mut(slot).published = id.0;
-        }
         let this = self.file_mut(file);
         this.opens = 1;
         this.fresh = true;
+        this.made = slot;
         Ok((self.file_attr(file), id))
     }
 
@@ -183,6 +181,7 @@ impl Tree {
             opens: 0,
             nlink: 0,
             entry: NIL,
+            made: NIL,
             mode,
             spoiled: false,
             fresh: false,

@@ -182,6 +182,7 @@ impl Tree {
             && self.dirs.len() == 0
             && self.pins.is_empty()
             && self.owned.is_empty()
+            && self.deadlines.is_empty()
             && self.ledger.is_clear()
             && self.space.is_clear()
     }

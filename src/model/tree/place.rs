@@ -193,19 +193,31 @@ impl Tree {
 
     fn add_link(&mut self, file: Key, slot: u32) {
         let old = self.file(file).entry;
+        let seq = (self.file(file).nlink == 1).then(|| self.seq_of_event(old)).flatten();
         let this = self.file_mut(file);
         this.nlink += 1;
         match this.nlink {
             1 => this.entry = slot,
-            2 => this.extra().links.extend([old, slot]),
+            2 => {
+                let extra = this.extra();
+                extra.links.extend([old, slot]);
+                extra.last_seq = extra.last_seq.or(seq);
+            }
             _ => {
                 this.extra().links.insert(slot);
             }
         }
     }
 
+    /// The place number of an entry that is an event.
+    pub(super) fn seq_of_event(&self, slot: u32) -> Option<u64> {
+        let entry = self.entry(slot);
+        (entry.state() == State::Queued).then(|| entry.seq())
+    }
+
     fn drop_link(&mut self, file: Key, slot: u32) {
-        let seq = (self.entry(slot).state() == State::Queued).then(|| self.entry(slot).seq());
+        let seq = self.seq_of_event(slot);
+        self.hand_over(file, slot, NIL);
         let this = self.file_mut(file);
         this.nlink -= 1;
         if this.nlink == 0 {
@@ -243,7 +255,7 @@ impl Tree {
         self.space.events -= 1;
         self.give_back(room);
         self.touch_queue(queue, now);
-        if self.file(file).opens > 0 {
+        if self.file(file).opens > 0 || self.file(file).nlink > 0 {
             self.file_mut(file).extra().ctime = now.wall_ns;
             self.changes.push(Change::Attributes(Node::File(file).into()));
         }
@@ -274,8 +286,6 @@ impl Tree {
 
     /// Gives an entry a place in the other chain. Its slot changes where a reading stands on it.
     fn relist(&mut self, slot: u32, state: State) -> u32 {
-        let fh = self.entry(slot).published;
-        let was = self.entry(slot).state();
         if !self.entry(slot).is_pinned() {
             self.unlink_place(slot);
             self.entry_mut(slot).set_state(state);
@@ -299,17 +309,15 @@ impl Tree {
             links.remove(&slot);
             links.insert(new);
         }
-        if was == State::Unfinished {
-            self.hand_over(fh, new);
-        }
+        self.hand_over(file, slot, new);
         new
     }
 
-    /// Tells the handle that made an unfinished entry where the entry is now.
-    pub(super) fn hand_over(&mut self, fh: u64, entry: u32) {
-        let key = crate::model::handle::HandleId(fh).key();
-        if let Some(handle) = self.handles.get_mut(key) {
-            handle.made = entry;
+    /// Notes where the entry that was made with a file is now.
+    pub(super) fn hand_over(&mut self, file: Key, old: u32, new: u32) {
+        let this = self.file_mut(file);
+        if this.made == old {
+            this.made = new;
         }
     }
 
@@ -335,6 +343,10 @@ impl Tree {
         self.queue_mut(queue).removed += 1;
         let slot = self.relist(slot, State::Staged);
         self.entry_mut(slot).published = 0;
+        let file = self.file_of(slot);
+        if let (1, Some(extra)) = (self.file(file).nlink, &mut self.file_mut(file).extra) {
+            extra.last_seq = None;
+        }
         slot
     }
 

@@ -124,7 +124,6 @@ impl Tree {
             self.withdraw(slot);
         } else if state == State::Staged && was == State::Unfinished {
             self.entry_mut(slot).set_state(State::Staged);
-            self.entry_mut(slot).published = 0;
         }
         self.touch_queue(queue, now);
         Ok(())
@@ -153,19 +152,13 @@ impl Tree {
         self.check_entry_fits(target, u64::from(replaced.is_some()), false, caller)?;
         let (bytes, freed) = (self.file(file).bytes(), self.bytes_of(replaced));
         self.make_room_for_bytes(target, bytes.saturating_sub(freed), bytes, Some(file), now)?;
-        // Making room may have dropped the one to be replaced.
-        if let Some(other) = self.find(target, name) {
-            self.remove_entry(other, now);
+        match self.find(target, name) {
+            Some(other) => self.remove_entry(other, now),
+            // The one to be replaced was dropped to make room and frees nothing any more.
+            None => self.make_room_for_bytes(target, bytes, bytes, Some(file), now)?,
         }
-        let fh = self.entry(slot).published;
-        let was = self.entry(slot).state();
         let new = self.attach(target, file, name, state, now);
-        if was == State::Unfinished {
-            self.hand_over(fh, new);
-            if state == State::Unfinished {
-                self.entry_mut(new).published = fh;
-            }
-        }
+        self.hand_over(file, slot, new);
         self.remove_entry(slot, now);
         let this = self.file_mut(file);
         if this.nlink == 1 {

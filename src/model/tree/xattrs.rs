@@ -7,7 +7,7 @@ use crate::model::error::{Outcome, Reason};
 use crate::model::inode::{Ino, Node};
 use crate::model::limits::{NAME_BYTES_MAX, XATTR_NAMES_BYTES_MAX, XATTR_VALUE_BYTES_MAX};
 use crate::model::owner::OwnerId;
-use crate::model::queue::{Overflow, Queue, State, Xattrs};
+use crate::model::queue::{Overflow, Queue, Xattrs};
 use crate::model::quota::Charge;
 use crate::model::slab::Key;
 use crate::model::xattr::{CONTROLS, Control, Counter, Meaning, SEQ, meaning, number, overflow};
@@ -59,8 +59,7 @@ impl Tree {
         let file = self.file(key);
         let remembered = file.extra.as_ref().and_then(|extra| extra.last_seq);
         if file.nlink == 1 && remembered.is_none() {
-            let entry = self.entry(file.entry);
-            return (entry.state() == State::Queued).then(|| entry.seq());
+            return self.seq_of_event(file.entry);
         }
         remembered
     }
