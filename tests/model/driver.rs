@@ -543,7 +543,7 @@ impl World {
                 let at = index(dir);
                 self.dirs.get(at)?;
                 let dir = self.dirs.swap_remove(at);
-                self.tree.releasedir(dir.id);
+                self.tree.releasedir(dir.id, self.now);
                 if let Some(queue) = dir.queue {
                     self.reference.queues[queue].opens -= 1;
                 }

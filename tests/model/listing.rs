@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use eventfs::model::{HandleId, Ino, Kind, Tree};
+use eventfs::model::{HandleId, Ino, Kind, Now, Tree};
 
 use super::reference::{Id, Reference, State};
 
@@ -50,7 +50,7 @@ pub(crate) fn lines(tree: &mut Tree, id: HandleId, offset: u64, max: usize) -> V
 pub(crate) fn all(tree: &mut Tree, ino: Ino) -> Vec<Line> {
     let id = tree.opendir(ino).expect("it can be opened");
     let out = lines(tree, id, 0, usize::MAX);
-    tree.releasedir(id);
+    tree.releasedir(id, Now::default());
     out
 }
 

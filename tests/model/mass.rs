@@ -98,7 +98,7 @@ fn a_reader_of_a_large_queue_survives_its_drain() {
     once.dedup();
     assert_eq!(once, listed, "nothing is doubled");
     assert!(listed.contains(&b"event-00001999".to_vec()), "the end was reached");
-    b.tree.releasedir(dir);
+    b.tree.releasedir(dir, b.now);
     while b.unlink(q, "tail").is_ok() {}
     b.tree.rmdir(Ino::ROOT, b"q", b.now).unwrap();
     b.tree.forget(q, 1);
