@@ -17,7 +17,8 @@ pub(super) const COMMANDS: [&str; 7] =
 #[command(
     name = "eventfs",
     version,
-    after_help = "Commands: eventfs mkqueue, eventfs status (see eventfs COMMAND --help).\n\
+    after_help = "Commands: eventfs mkqueue, push, pop, watch, status, completions (see eventfs COMMAND \
+                  --help).\n\
                   Mount options and everything else: eventfs(8)."
 )]
 pub(super) struct MountArgs {
@@ -186,8 +187,7 @@ fn parse_wait(text: &str) -> Result<Wait, String> {
     let bounded = |wait: Duration| {
         if wait.as_secs() < 1 << 32 { Wait::For(wait) } else { Wait::Forever }
     };
-    wait.map(bounded)
-        .map_err(|_| "a positive number of seconds is needed".to_owned())
+    wait.map(bounded).map_err(|_| "a positive number of seconds is needed".to_owned())
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {

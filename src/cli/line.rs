@@ -45,6 +45,15 @@ pub(super) fn rfc3339(ns: i64) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
 }
 
+impl EventLine {
+    /// The line with its end.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("text and numbers always make JSON");
+        line.push(b'\n');
+        line
+    }
+}
+
 impl From<&Event> for EventLine {
     fn from(event: &Event) -> Self {
         let (name, name_base64) = text_or_base64(&event.name);

@@ -1,7 +1,8 @@
 //! `eventfs watch`: print events as they are published.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use super::args::WatchArgs;
 use super::exit::{Failed, Status};
@@ -11,18 +12,11 @@ use crate::client::{Seen, Watch};
 pub(super) fn run(args: &WatchArgs) -> Result<Status, Failed> {
     let watch = Watch::new(&args.queues);
     let mut watch = watch.map_err(|(path, error)| Failed::io(path.display(), &error))?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    while let Some(batch) = watch.next().map_err(|error| Failed::io("watch", &error))? {
-        let mut written = Ok(());
-        for (queue, seen) in batch {
-            if seen == Seen::Ended {
-                eprintln!("eventfs: {}: the queue has ended", queue.display());
-                continue;
-            }
-            let told = if args.json { tell_json(&mut out, &queue, seen) } else { tell(&mut out, &queue, seen) };
-            written = written.and(told);
-        }
-        match written.and_then(|()| out.flush()) {
+    let stdout = io::stdout();
+    let mut out = BufWriter::new(stdout.lock());
+    let failed = |error| Failed::io("watch", &error);
+    while let Some(batch) = watch.wait(stdout.as_fd()).map_err(failed)? {
+        match tell_all(&mut out, batch, args.json) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Status::Done),
             Err(error) => return Err(Failed::io("standard output", &error)),
             Ok(()) => {}
@@ -31,11 +25,20 @@ pub(super) fn run(args: &WatchArgs) -> Result<Status, Failed> {
     Ok(Status::Done)
 }
 
+fn tell_all(out: &mut impl Write, batch: Vec<(PathBuf, Seen)>, json: bool) -> io::Result<()> {
+    for (queue, seen) in batch {
+        match seen {
+            Seen::Ended => eprintln!("eventfs: {}: the queue has ended", queue.display()),
+            seen if json => tell_json(out, &queue, seen)?,
+            seen => tell(out, &queue, seen)?,
+        }
+    }
+    out.flush()
+}
+
 /// For people, in the manner of `tail`: a heading with the name, then the content.
 fn tell(out: &mut impl Write, queue: &Path, seen: Seen) -> io::Result<()> {
-    let heading = |name: &[u8]| {
-        format!("==> {}/{} <==", queue.display(), name.escape_ascii())
-    };
+    let heading = |name: &[u8]| format!("==> {}/{} <==", queue.display(), name.escape_ascii());
     match seen {
         Seen::Event(event) => {
             let data = event.data.as_deref();
@@ -75,6 +78,5 @@ fn tell_json(out: &mut impl Write, queue: &Path, seen: Seen) -> io::Result<()> {
         Seen::Ended => return Ok(()),
     };
     line.queue = Some(queue.display().to_string());
-    serde_json::to_writer(&mut *out, &line)?;
-    out.write_all(b"\n")
+    out.write_all(&line.to_json())
 }

@@ -1,45 +1,48 @@
 //! Taking events out of a queue, each by exactly one consumer.
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::sys::ioctl::exchange;
-use crate::wire::{self, BEGIN, Buffer, Event, READ, SCAN, TAKE};
+use crate::wire::{self, BEGIN, Buffer, DOOR, Event, READ, TAKE};
 
 /// An open queue from which events are taken.
 ///
 /// What is taken is hidden from everybody else, and returns to its old place when the consumer is
 /// dropped, or its process killed, before it has confirmed.
 pub struct Consumer {
-    queue: OwnedFd,
+    door: OwnedFd,
     buffer: Box<Buffer>,
 }
 
 impl Consumer {
-    /// Opens a queue for taking. Needs read permission on it, and what `rm` in it needs.
+    /// Opens a queue for taking. Needs what `rm` in it needs: write and search permission.
     ///
     /// # Errors
     /// `ENOTTY` where the directory is no queue of an eventfs; `EACCES`, `EROFS`, `ENOENT` as for
     /// `rm`.
     pub fn open(queue: &Path) -> io::Result<Self> {
-        let buffer = Box::new([0; wire::BUFFER_BYTES]);
-        let mut consumer = Self { queue: open_directory(queue)?, buffer };
-        consumer.ask_permission()?;
+        let door = open_door(queue)?;
+        let mut consumer = Self { door, buffer: Box::new([0; wire::BUFFER_BYTES]) };
+        consumer.ask_permission(queue)?;
         Ok(consumer)
     }
 
     /// Lets the kernel check what it checks for a removal.
-    fn ask_permission(&mut self) -> io::Result<()> {
+    fn ask_permission(&mut self, queue: &Path) -> io::Result<()> {
         self.exchange(BEGIN)?;
         let number = wire::number(&*self.buffer).map_err(malformed)?;
-        let name = wire::permit_name(number);
-        match unlinkat(self.queue.as_fd(), name.as_str(), UnlinkatFlags::NoRemoveDir) {
+        let permit = queue.join(wire::permit_name(number));
+        match unlinkat(AT_FDCWD, &permit, UnlinkatFlags::NoRemoveDir) {
             Err(Errno::EALREADY) => Ok(()),
             Err(error) => Err(error.into()),
             Ok(()) => Err(io::ErrorKind::InvalidData.into()),
@@ -47,7 +50,7 @@ impl Consumer {
     }
 
     fn exchange(&mut self, command: u8) -> io::Result<()> {
-        exchange(self.queue.as_fd(), wire::request(command), &mut self.buffer)
+        exchange(self.door.as_fd(), wire::request(command), &mut self.buffer)
     }
 
     /// Removes the first `confirmed` events of the last batch, puts its rest back, and takes up to
@@ -55,7 +58,7 @@ impl Consumer {
     ///
     /// # Errors
     /// `EACCES` or `EPERM` if the oldest event may not be read or removed, `ENOENT` when the queue
-    /// has ended.
+    /// has ended. What was confirmed is removed all the same.
     pub fn take(&mut self, confirmed: usize, events_max: u32) -> io::Result<Vec<Event>> {
         let confirmed = u32::try_from(confirmed).unwrap_or(u32::MAX);
         wire::ask_take(&mut self.buffer, confirmed, events_max);
@@ -73,64 +76,26 @@ impl Consumer {
         self.exchange(READ)?;
         wire::piece(&*self.buffer).map(<[u8]>::to_vec).map_err(malformed)
     }
-
 }
 
-/// An open queue that is looked at; nothing is taken.
-pub struct Scanner {
-    queue: OwnedFd,
-    buffer: Box<Buffer>,
-}
-
-impl Scanner {
-    /// Opens a queue for looking. Needs read permission on it.
-    ///
-    /// # Errors
-    /// What `ls` would meet.
-    pub fn open(queue: &Path) -> io::Result<Self> {
-        Ok(Self { queue: open_directory(queue)?, buffer: Box::new([0; wire::BUFFER_BYTES]) })
-    }
-
-    /// The number of the newest event ever published, and the next events with a number above
-    /// `since`, as many as fit 16 KiB. An event's content is left out where it does not fit or may
-    /// not be read.
-    ///
-    /// # Errors
-    /// `ENOTTY` where the directory is no queue of an eventfs, `ENOENT` when the queue has ended.
-    pub fn scan(&mut self, since: u64) -> io::Result<(u64, Vec<Event>)> {
-        wire::ask_scan(&mut self.buffer, since, u32::MAX);
-        exchange(self.queue.as_fd(), wire::request(SCAN), &mut self.buffer)?;
-        wire::scanned(&*self.buffer).map_err(malformed)
-    }
-
-    /// Device and inode of the directory.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn identity(&self) -> io::Result<(u64, u64)> {
-        let metadata = File::from(self.queue.try_clone()?).metadata()?;
-        Ok((metadata.dev(), metadata.ino()))
-    }
-
-    /// Whether the directory was removed or its queue has ended.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn has_ended(&self) -> io::Result<bool> {
-        Ok(File::from(self.queue.try_clone()?).metadata()?.nlink() == 0)
-    }
-
-    /// The open directory.
-    pub fn directory(&self) -> BorrowedFd<'_> {
-        self.queue.as_fd()
+fn open_door(queue: &Path) -> io::Result<OwnedFd> {
+    // In a directory of another file system it may be anything.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let door = queue.join(OsStr::from_bytes(DOOR));
+    match File::options().read(true).custom_flags(flags).open(door) {
+        Ok(door) => Ok(door.into()),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) && is_directory(queue)? => {
+            Err(io::Error::from_raw_os_error(libc::ENOTTY))
+        }
+        Err(error) => Err(error),
     }
 }
 
-fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    let flags = libc::O_DIRECTORY | libc::O_CLOEXEC;
-    Ok(File::options().read(true).custom_flags(flags).open(path)?.into())
+/// Whether a directory is there that nobody removed.
+fn is_directory(path: &Path) -> io::Result<bool> {
+    fs::metadata(path).map(|metadata| metadata.is_dir() && metadata.nlink() > 0)
 }
 
-fn malformed(_: wire::Malformed) -> io::Error {
+pub(super) fn malformed(_: wire::Malformed) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the daemon's answer cannot be read")
 }

@@ -16,11 +16,15 @@
 //! ```
 
 mod consumer;
+mod place;
 mod producer;
+mod scanner;
+mod told;
 mod wait;
 mod watch;
 
-pub use consumer::{Consumer, Scanner};
+pub use consumer::Consumer;
 pub use producer::{event_name, push};
+pub use scanner::Scanner;
 pub use wait::{Arrivals, Woken};
 pub use watch::{Seen, Watch};

@@ -2,12 +2,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+/// Bytes read before a file is made, so that a small event leaves nothing behind whenever its
+/// producer is killed; and bytes read at once after that.
+const FIRST_BYTES_MAX: usize = 1 << 20;
+const PIECE_BYTES: usize = 128 << 10;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -20,7 +25,7 @@ pub fn event_name() -> String {
 
 /// Writes everything that `content` gives into one event and returns its name, `name` or a new one.
 /// It is staged under a dot name and published by renaming, so nobody ever sees half of it; that
-/// works on any directory.
+/// works on any directory. A producer killed in the middle of a large event leaves the staged file.
 ///
 /// # Errors
 /// `EEXIST` when the name is taken; what the system says. Nothing is left behind.
@@ -28,7 +33,10 @@ pub fn push(queue: &Path, name: Option<&OsStr>, content: &mut dyn Read) -> io::R
     let fresh = event_name();
     let staged = queue.join(format!(".push-{fresh}"));
     let name = name.map_or_else(|| OsString::from(&fresh), OsStr::to_owned);
-    let published = write(&staged, content).and_then(|()| publish(&staged, &queue.join(&name)));
+    let mut first = Vec::new();
+    read_up_to(content, FIRST_BYTES_MAX, &mut first)?;
+    let written = write(&staged, first, content);
+    let published = written.and_then(|()| publish(&staged, &queue.join(&name)));
     if let Err(error) = published {
         // It may not even have been made.
         let _ = fs::remove_file(&staged);
@@ -37,9 +45,19 @@ pub fn push(queue: &Path, name: Option<&OsStr>, content: &mut dyn Read) -> io::R
     Ok(name)
 }
 
-fn write(staged: &Path, content: &mut dyn Read) -> io::Result<()> {
+/// Fills the buffer with the next bytes, none at the end.
+fn read_up_to(content: &mut dyn Read, count: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    content.take(count as u64).read_to_end(buffer).map(drop)
+}
+
+fn write(staged: &Path, first: Vec<u8>, content: &mut dyn Read) -> io::Result<()> {
     let mut file = File::create_new(staged)?;
-    io::copy(content, &mut file)?;
+    let mut piece = first;
+    while !piece.is_empty() {
+        file.write_all(&piece)?;
+        read_up_to(content, PIECE_BYTES, &mut piece)?;
+    }
     Ok(())
 }
 
@@ -48,7 +66,9 @@ fn publish(staged: &Path, target: &Path) -> io::Result<()> {
         // A file system without that flag.
         Err(Errno::EINVAL) => {
             fs::hard_link(staged, target)?;
-            fs::remove_file(staged)
+            // It is published now, whatever becomes of the other name.
+            let _ = fs::remove_file(staged);
+            Ok(())
         }
         other => other.map_err(io::Error::from),
     }

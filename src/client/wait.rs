@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
+use nix::sys::time::TimeSpec;
 
 /// A watch on directories, set before one looks, so that nothing is missed in between.
 pub struct Arrivals {
@@ -39,6 +40,7 @@ impl Arrivals {
     /// `ENOENT`, `EACCES`, or when the user has too many watches.
     pub fn add(&self, directory: &Path) -> io::Result<nix::sys::inotify::WatchDescriptor> {
         let flags = AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_MOVED_FROM
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_ATTRIB
@@ -53,43 +55,55 @@ impl Arrivals {
     /// # Errors
     /// What the system says.
     pub fn wait(&self, deadline: Option<Instant>) -> io::Result<Woken> {
+        self.wait_on(deadline, None).map(|woken| woken.unwrap_or(Woken::TimedOut))
+    }
+
+    /// As [`Arrivals::wait`], but `None` when nobody reads what is written to `output` any more.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn wait_while_read(
+        &self,
+        deadline: Option<Instant>,
+        output: BorrowedFd<'_>,
+    ) -> io::Result<Option<Woken>> {
+        self.wait_on(deadline, Some(output))
+    }
+
+    fn wait_on(
+        &self,
+        deadline: Option<Instant>,
+        output: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Option<Woken>> {
         loop {
             match self.inotify.read_events() {
                 Err(Errno::EAGAIN) => {}
                 Err(Errno::EINTR) => continue,
-                other => return Ok(Woken::Events(other?)),
+                other => return Ok(Some(Woken::Events(other?))),
             }
-            let timeout = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-                None => PollTimeout::NONE,
-                Some(left) if left.is_zero() => return Ok(Woken::TimedOut),
-                // Rounded up, so that the deadline has passed afterwards.
-                Some(left) => {
-                    let ms = left.as_micros().div_ceil(1_000);
-                    PollTimeout::try_from(i32::try_from(ms).unwrap_or(i32::MAX))
-                        .unwrap_or(PollTimeout::MAX)
-                }
+            let Some(timeout) = timeout(deadline) else { return Ok(Some(Woken::TimedOut)) };
+            let mut fds = vec![PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
+            // Errors are told without being asked for.
+            fds.extend(output.map(|output| PollFd::new(output, PollFlags::empty())));
+            match ppoll(&mut fds, timeout, None) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let closed = |fd: &PollFd<'_>| {
+                fd.revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
             };
-            let mut fds = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, timeout) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
+            if fds.get(1).is_some_and(closed) {
+                return Ok(None);
             }
         }
     }
+}
 
-    /// Forgets what has happened so far.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn drain(&self) -> io::Result<()> {
-        loop {
-            match self.inotify.read_events() {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
+/// What is left until a deadline, `Some(None)` without one; `None` when it has passed.
+fn timeout(deadline: Option<Instant>) -> Option<Option<TimeSpec>> {
+    let Some(deadline) = deadline else { return Some(None) };
+    let left = deadline.saturating_duration_since(Instant::now());
+    (!left.is_zero()).then(|| Some(TimeSpec::from_duration(left)))
 }
 
 impl AsFd for Arrivals {

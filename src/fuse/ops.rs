@@ -15,7 +15,7 @@ use fuser::{
     ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use super::consume::Consumers;
+use super::consume::{Consumers, Question};
 use super::convert::{
     LONG, NEVER, attributes, caller, file_type, ino, mode_bits, number, open_mode, time_or_now,
 };
@@ -24,7 +24,7 @@ use super::session::Edge;
 use crate::janitor::{self, After, Ghost, Shared};
 use crate::model::xattr::{Control, Meaning, OwnerWord, meaning, owner_word};
 use crate::model::{
-    Attr, Fate, HandleId, Ino, Kind, Now, Outcome, OwnerId, Reason, SetAttr, Tree, XattrFlags,
+    Attr, Fate, HandleId, Ino, Kind, Node, Now, Outcome, OwnerId, Reason, SetAttr, Tree, XattrFlags,
 };
 
 /// Bytes of data in one WRITE request. More would only enlarge fuser's buffer.
@@ -158,6 +158,15 @@ impl Ops {
         Ok(seen.to_string().into_bytes())
     }
 
+    /// Opens a directory, or a queue through its door.
+    fn open_queue(&self, number: INodeNo, flags: FopenFlags, reply: ReplyOpen) {
+        let (opened, _after) = self.with(|tree, _| tree.opendir(ino(number)));
+        match opened {
+            Ok(id) => reply.opened(FileHandle(id.0), flags),
+            Err(reason) => reply.error(errno(reason)),
+        }
+    }
+
     fn set_owner(
         &self,
         request: &Request,
@@ -234,6 +243,10 @@ fn reply_xattr(reply: ReplyXattr, size: u32, outcome: Outcome<Vec<u8>>) {
         Ok(value) => reply.data(&value),
         Err(reason) => reply.error(errno(reason)),
     }
+}
+
+fn is_door(number: INodeNo) -> bool {
+    matches!(ino(number).node(), Node::Door(_))
 }
 
 fn handle(fh: FileHandle) -> HandleId {
@@ -441,6 +454,9 @@ impl Filesystem for Ops {
 
     fn open(&self, _request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let how = open_mode(flags);
+        if is_door(number) && !how.writes && !how.truncates {
+            return self.open_queue(number, FopenFlags::FOPEN_DIRECT_IO, reply);
+        }
         let (opened, _after) = self.with(|tree, now| tree.open(ino(number), how, now));
         let cache = if how.writes { UNCACHED } else { FopenFlags::FOPEN_NOFLUSH };
         match opened {
@@ -452,7 +468,7 @@ impl Filesystem for Ops {
     fn read(
         &self,
         _request: &Request,
-        _number: INodeNo,
+        number: INodeNo,
         fh: FileHandle,
         offset: u64,
         size: u32,
@@ -460,6 +476,9 @@ impl Filesystem for Ops {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        if is_door(number) {
+            return reply.data(&[]);
+        }
         let (data, _after) = self.with(|tree, _| tree.read(handle(fh), offset, size as usize));
         match data {
             Ok(data) => reply.data(&data),
@@ -503,13 +522,18 @@ impl Filesystem for Ops {
     fn release(
         &self,
         _request: &Request,
-        _number: INodeNo,
+        number: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         _flush: bool,
         reply: ReplyEmpty,
     ) {
+        if is_door(number) {
+            self.consumers.close(handle(fh));
+            let ((), _after) = self.shared.with(|tree, now| tree.releasedir(handle(fh), now));
+            return reply.ok();
+        }
         let ((), _after) = self.shared.with(|tree, now| tree.release(handle(fh), now));
         reply.ok();
     }
@@ -526,11 +550,7 @@ impl Filesystem for Ops {
     }
 
     fn opendir(&self, _request: &Request, number: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        let (opened, _after) = self.with(|tree, _| tree.opendir(ino(number)));
-        match opened {
-            Ok(id) => reply.opened(FileHandle(id.0), FopenFlags::empty()),
-            Err(reason) => reply.error(errno(reason)),
-        }
+        self.open_queue(number, FopenFlags::empty(), reply);
     }
 
     fn readdir(
@@ -561,7 +581,6 @@ impl Filesystem for Ops {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        self.consumers.close(handle(fh));
         let ((), _after) = self.shared.with(|tree, now| tree.releasedir(handle(fh), now));
         reply.ok();
     }
@@ -706,17 +725,21 @@ impl Filesystem for Ops {
         request: &Request,
         number: INodeNo,
         fh: FileHandle,
-        flags: IoctlFlags,
+        _flags: IoctlFlags,
         command: u32,
         data: &[u8],
         _out_size: u32,
         reply: ReplyIoctl,
     ) {
-        if !flags.contains(IoctlFlags::FUSE_IOCTL_DIR) {
-            return reply.error(Errno::ENOTTY);
-        }
-        let who = (ino(number), handle(fh), caller(request), request.pid());
-        match self.consumers.ioctl(&self.shared, who, command, data) {
+        let question = Question {
+            number: ino(number),
+            handle: handle(fh),
+            caller: caller(request),
+            thread: Some(request.pid()).filter(|pid| *pid > 0 && self.proc_is_ours),
+            command,
+            data,
+        };
+        match self.consumers.ioctl(&self.shared, &question) {
             Some(Ok(answer)) => reply.ioctl(0, &answer),
             Some(Err(reason)) => reply.error(errno(reason)),
             None => reply.error(Errno::ENOTTY),

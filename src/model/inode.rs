@@ -31,6 +31,8 @@ pub enum Node {
     Head(Key),
     /// The `tail` of a queue.
     Tail(Key),
+    /// The [`super::DOOR`] of a queue.
+    Door(Key),
 }
 
 impl Ino {
@@ -42,12 +44,13 @@ impl Ino {
         if self == Self::ROOT {
             return Node::Root;
         }
-        let key = Key { slot: (self.0 >> 2) as u32, turn: (self.0 >> 34) as u32 };
-        match self.0 & 3 {
+        let key = Key { slot: (self.0 >> 3) as u32, turn: (self.0 >> 35) as u32 };
+        match self.0 & 7 {
             0 => Node::File(key),
             1 => Node::Queue(key),
             2 => Node::Head(key),
-            _ => Node::Tail(key),
+            3 => Node::Tail(key),
+            _ => Node::Door(key),
         }
     }
 }
@@ -60,8 +63,9 @@ impl From<Node> for Ino {
             Node::Queue(key) => (key, 1),
             Node::Head(key) => (key, 2),
             Node::Tail(key) => (key, 3),
+            Node::Door(key) => (key, 4),
         };
-        Self(u64::from(key.turn) << 34 | u64::from(key.slot) << 2 | kind)
+        Self(u64::from(key.turn) << 35 | u64::from(key.slot) << 3 | kind)
     }
 }
 
@@ -115,9 +119,11 @@ mod tests {
 
     #[test]
     fn numbers_and_nodes_convert_both_ways() {
-        for (slot, turn) in [(0, 1), (1, 1), (u32::MAX - 1, 1), (7, (1 << 30) - 1)] {
+        for (slot, turn) in [(0, 1), (1, 1), (u32::MAX - 1, 1), (7, (1 << 29) - 1)] {
             let key = Key { slot, turn };
-            for node in [Node::File(key), Node::Queue(key), Node::Head(key), Node::Tail(key)] {
+            let links = [Node::Head(key), Node::Tail(key)];
+            for node in [Node::File(key), Node::Queue(key), Node::Door(key)].iter().chain(&links) {
+                let node = *node;
                 assert_eq!(Ino::from(node).node(), node);
                 assert_ne!(Ino::from(node), Ino::ROOT);
             }

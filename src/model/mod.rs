@@ -18,6 +18,7 @@ mod payload;
 mod queue;
 pub mod quota;
 mod slab;
+mod taker;
 mod tree;
 pub mod xattr;
 
@@ -29,4 +30,5 @@ pub use inode::{Attr, Ino, Kind, Node, SetAttr};
 pub use owner::{Fate, OwnerId};
 pub use payload::Payload;
 pub use queue::Overflow;
-pub use tree::{Listed, Settings, Space, Taken, Tree, Want, XattrFlags};
+pub use taker::{Powers, Taker};
+pub use tree::{DOOR, Listed, Settings, Space, Taken, Tree, Want, XattrFlags};

@@ -242,9 +242,7 @@ mod tests {
         let mut entry = Entry::new(0, 0, b"x");
         entry.set_seq(77);
         entry.set_pinned(true);
-        for state in
-            [State::Dead, State::Held, State::Staged, State::Unfinished, State::Queued]
-        {
+        for state in [State::Dead, State::Held, State::Staged, State::Unfinished, State::Queued] {
             entry.set_state(state);
             assert_eq!((entry.state(), entry.seq(), entry.is_pinned()), (state, 77, true));
         }

@@ -4,8 +4,8 @@
 const CHUNK_SLOTS: u32 = 256;
 
 /// Times that one slot may be used; then it is retired, so that a [`Key`] is never reused.
-/// 2^30 fits the inode number layout of [`super::inode::Ino`].
-const TURNS_MAX: u32 = (1 << 30) - 1;
+/// 2^29 fits the inode number layout of [`super::inode::Ino`].
+const TURNS_MAX: u32 = (1 << 29) - 1;
 
 /// "No slot" in links between slots.
 pub(crate) const NIL: u32 = u32::MAX;

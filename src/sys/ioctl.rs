@@ -19,6 +19,7 @@ pub fn exchange<const N: usize>(
     assert_eq!(size, N, "the request carries its buffer's size");
     // SAFETY: the number tells the kernel to read and write N bytes at the pointer, and the buffer
     // has N bytes and is ours alone for the call.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), request as libc::Ioctl, buffer.as_mut_ptr()) };
+    let result =
+        unsafe { libc::ioctl(fd.as_raw_fd(), request as libc::Ioctl, buffer.as_mut_ptr()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -63,12 +63,22 @@ fn open(id: u32) -> io::Result<Process> {
     Process::new(id).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))
 }
 
-/// Supplementary groups of a process or thread.
+/// Read files and search directories whatever their mode: `CAP_DAC_READ_SEARCH`.
+pub const MAY_READ_ALL: u64 = 1 << 2;
+
+/// Read, write and search whatever the mode: `CAP_DAC_OVERRIDE`.
+pub const MAY_WRITE_ALL: u64 = 1 << 1;
+
+/// Do what the owner of a file may: `CAP_FOWNER`.
+pub const MAY_OWN_ALL: u64 = 1 << 3;
+
+/// Supplementary groups and effective capabilities of a process or thread.
 ///
 /// # Errors
 /// When there is no such process.
-pub fn groups(id: u32) -> io::Result<Vec<u32>> {
-    Ok(open(id)?.status().map_err(io::Error::other)?.groups)
+pub fn powers(id: u32) -> io::Result<(Vec<u32>, u64)> {
+    let status = open(id)?.status().map_err(io::Error::other)?;
+    Ok((status.groups, status.capeff))
 }
 
 /// Number of the process that leads the session of a process.

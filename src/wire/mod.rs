@@ -1,18 +1,24 @@
-//! What consumers and the daemon say to each other through an ioctl on an open queue directory.
+//! What consumers and the daemon say to each other through ioctls.
 //!
 //! Pure. One fixed buffer goes both ways; its size is what an ioctl number can carry. All numbers are
 //! little-endian.
 //!
+//! A consumer opens the [`DOOR`] of a queue for reading, which needs search permission on the queue
+//! and no more. There:
+//!
 //! 1. [`BEGIN`] answers with a number. The consumer then unlinks the name [`permit_name`] of that
-//!    number in the directory: the kernel checks what it checks for `rm` (write and search
-//!    permission, read-only mounts) before the daemon sees it, and the daemon refuses it with
-//!    `EALREADY`, so that nothing is removed and inotify tells nothing.
+//!    number in the queue: the kernel checks what it checks for `rm` (write and search permission,
+//!    read-only mounts) before the daemon sees it, and the daemon refuses it with `EALREADY`, so
+//!    that nothing is removed and inotify tells nothing.
 //! 2. [`TAKE`] removes the first events of the last batch, puts the rest back, takes the next ones.
 //! 3. [`READ`] reads a taken event that did not fit the buffer.
 //!
-//! [`SCAN`] tells events behind a place number without taking them; it needs no permit.
+//! Closing the door puts back what was taken and not confirmed.
 //!
-//! Closing the directory puts back what was taken and not confirmed.
+//! [`SCAN`], on the queue opened as a directory, tells events behind a place number without taking
+//! them; it needs no permit.
+
+pub use crate::model::DOOR;
 
 /// Bytes of the buffer: an ioctl number has 14 bits for a size.
 pub const BUFFER_BYTES: usize = 16_376;
@@ -47,9 +53,12 @@ pub const fn request(command: u8) -> u64 {
     BOTH_WAYS << 30 | (BUFFER_BYTES as u64) << 16 | (LETTER as u64) << 8 | command as u64
 }
 
+/// How the names of permits begin.
+pub const PERMIT_PREFIX: &str = ".eventfs-permit-";
+
 /// The name that proves the right to remove.
 pub fn permit_name(number: u64) -> String {
-    format!(".eventfs-permit-{number:016x}")
+    format!("{PERMIT_PREFIX}{number:016x}")
 }
 
 /// A taken event as it travels.

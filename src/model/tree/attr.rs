@@ -1,6 +1,6 @@
 //! Looking up names, and attributes.
 
-use super::{HEAD, TAIL, Tree, check_length, is_link_name};
+use super::{DOOR, HEAD, TAIL, Tree, check_length, is_link_name};
 use crate::model::caller::{Caller, Now};
 use crate::model::change::Change;
 use crate::model::error::{Outcome, Reason};
@@ -23,6 +23,9 @@ impl Tree {
         let queue = self.live_queue(parent)?;
         if is_link_name(name) {
             return self.link_attr(queue, name);
+        }
+        if name == DOOR {
+            return Ok(self.door_attr(queue));
         }
         let slot = self.find(queue, name).ok_or(Reason::NotFound)?;
         Ok(self.file_attr(self.file_of(slot)))
@@ -73,6 +76,7 @@ impl Tree {
             }
             Node::Head(key) => self.link_attr(self.check_live(key)?, HEAD),
             Node::Tail(key) => self.link_attr(self.check_live(key)?, TAIL),
+            Node::Door(key) => Ok(self.door_attr(self.check_live(key)?)),
         }
     }
 
@@ -160,6 +164,12 @@ impl Tree {
         })
     }
 
+    /// Everybody who may search the queue may open the door. What goes through it is checked there.
+    fn door_attr(&self, key: Key) -> Attr {
+        let ino = Node::Door(key).into();
+        Attr { ino, kind: Kind::File, mode: 0o444, size: 0, nlink: 1, ..self.queue_attr(key) }
+    }
+
     /// Changes attributes. The kernel has checked who may.
     ///
     /// # Errors
@@ -169,6 +179,7 @@ impl Tree {
         match ino.node() {
             Node::File(key) => self.set_file_attr(key, set, caller, now)?,
             Node::Head(_) | Node::Tail(_) => return Err(Reason::NotSupported),
+            Node::Door(_) => return Err(Reason::NotPermitted),
             _ if set.size.is_some() => return Err(Reason::IsDirectory),
             Node::Root => self.set_root_attr(set, now),
             Node::Queue(key) => self.set_queue_attr(key, set, now)?,

@@ -2,19 +2,14 @@
 
 use super::Tree;
 use super::place::Chain;
-use crate::model::caller::{Caller, Now};
-use crate::model::change::Change;
+use crate::model::caller::Now;
+use crate::model::change::{Cause, Change};
 use crate::model::error::{Outcome, Reason};
 use crate::model::handle::HandleId;
 use crate::model::inode::Node;
 use crate::model::queue::State;
 use crate::model::slab::{Key, NIL};
-
-/// Sticky bit of a directory: only the owner of a file, of the directory, and root remove.
-const STICKY_BIT: u16 = 0o1000;
-
-const READ: u16 = 4;
-const WRITE_AND_SEARCH: u16 = 3;
+use crate::model::taker::{READ, Taker, WRITE_AND_SEARCH};
 
 /// How much a consumer takes at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,20 +39,20 @@ pub struct Taken {
 }
 
 impl Tree {
-    /// Removes the first `confirmed` events that were taken through a directory handle, puts the
-    /// others back, and takes the oldest ones of the queue. Each event needs what `cat` and `rm` of
-    /// it need; `groups` tells the caller's supplementary groups when they matter.
+    /// Removes the first `confirmed` events that were taken through a handle of
+    /// [`Tree::opendir`], puts the others back, and takes the oldest ones of the queue. Each event
+    /// needs what `cat` and `rm` of it need.
     ///
     /// # Errors
     /// `BadHandle`, `NotDirectory` for the root, `NotFound` for a queue that ended, `Denied` or
-    /// `NotPermitted` if the very first event may not be taken.
+    /// `NotPermitted` if the very first event may not be taken. What was confirmed is removed in any
+    /// case.
     pub fn take(
         &mut self,
         id: HandleId,
         confirmed: usize,
         want: Want,
-        caller: Caller,
-        groups: &dyn Fn() -> Vec<u32>,
+        taker: &Taker<'_>,
         now: Now,
     ) -> Outcome<Vec<Taken>> {
         let queue = self.dirs.get(id.key()).ok_or(Reason::BadHandle)?.queue;
@@ -71,7 +66,7 @@ impl Tree {
             if slot == NIL {
                 break;
             }
-            if let Err(reason) = self.may_take(queue, slot, caller, groups) {
+            if let Err(reason) = self.may_take(queue, slot, taker) {
                 if taken.is_empty() {
                     return Err(reason);
                 }
@@ -86,7 +81,7 @@ impl Tree {
             }
             bytes += if fits { whole as usize } else { cost };
             taken.push(self.taken(slot, fits, now));
-            self.hold(queue, slot);
+            self.hold_head(queue);
             if let Some(dir) = self.dirs.get_mut(id.key()) {
                 dir.held.push(slot);
             }
@@ -97,73 +92,7 @@ impl Tree {
         Ok(taken)
     }
 
-    /// Tells the events of an open queue whose place number is above `since`, oldest first, and the
-    /// number of the newest event ever published. Removes nothing. The content of an event that does
-    /// not fit or may not be read is left out.
-    ///
-    /// # Errors
-    /// `BadHandle`, `NotDirectory` for the root, `NotFound` for a queue that ended.
-    pub fn scan(
-        &mut self,
-        id: HandleId,
-        since: u64,
-        want: Want,
-        caller: Caller,
-        groups: &dyn Fn() -> Vec<u32>,
-        now: Now,
-    ) -> Outcome<(u64, Vec<Taken>)> {
-        let dir = self.dirs.get(id.key()).ok_or(Reason::BadHandle)?;
-        let (queue, old) = (dir.queue.ok_or(Reason::NotDirectory)?, dir.pin);
-        self.live_queue(Node::Queue(queue).into())?;
-        let newest = self.queue(queue).events.next_seq - 1;
-        let mut slot = self.first_behind(queue, since, old);
-        let (mut seen, mut bytes, mut last) = (Vec::new(), 0, old);
-        while slot != NIL && seen.len() < want.events_max as usize {
-            let cost = want.event_bytes + self.entry(slot).name.as_bytes().len();
-            let file = self.file(self.file_of(slot));
-            let readable = may(caller, groups, (file.mode, file.uid, file.gid), READ);
-            let size = if readable { file.payload.len() } else { u64::MAX >> 1 };
-            let whole = (bytes + cost) as u64 + size <= want.bytes_max as u64;
-            if !whole && !seen.is_empty() {
-                break;
-            }
-            bytes += cost + if whole { size as usize } else { 0 };
-            seen.push(self.taken(slot, whole, now));
-            last = slot;
-            slot = self.next_live(slot);
-        }
-        self.set_pin(id, old, last);
-        Ok((newest, seen))
-    }
-
-    /// The first event with a number above `since`, sought from where the last answer ended, or
-    /// from the newest one back.
-    fn first_behind(&self, queue: Key, since: u64, from: u32) -> u32 {
-        let list = self.list(queue.slot, Chain::Events);
-        if list.tail == NIL || self.entry(list.tail).seq() <= since {
-            return NIL;
-        }
-        let usable = from != NIL
-            && Chain::of(self.entry(from)) == Chain::Events
-            && self.entry(from).seq() <= since;
-        if usable {
-            let mut at = self.next_live(from);
-            while at != NIL && self.entry(at).seq() <= since {
-                at = self.next_live(at);
-            }
-            return at;
-        }
-        let mut at = list.tail;
-        loop {
-            let before = self.prev_live(at);
-            if before == NIL || self.entry(before).seq() <= since {
-                return at;
-            }
-            at = before;
-        }
-    }
-
-    fn taken(&self, slot: u32, with_data: bool, now: Now) -> Taken {
+    pub(super) fn taken(&self, slot: u32, with_data: bool, now: Now) -> Taken {
         let entry = self.entry(slot);
         let payload = &self.file(self.file_of(slot)).payload;
         let age_ns = now.boot_ns.saturating_sub(entry.published as i64);
@@ -180,7 +109,13 @@ impl Tree {
     ///
     /// # Errors
     /// `BadHandle`, `NotFound` for a number that was not taken.
-    pub fn read_taken(&self, id: HandleId, index: usize, offset: u64, count: usize) -> Outcome<Vec<u8>> {
+    pub fn read_taken(
+        &self,
+        id: HandleId,
+        index: usize,
+        offset: u64,
+        count: usize,
+    ) -> Outcome<Vec<u8>> {
         let dir = self.dirs.get(id.key()).ok_or(Reason::BadHandle)?;
         let slot = *dir.held.get(index).ok_or(Reason::NotFound)?;
         Ok(self.file(self.file_of(slot)).payload.read(offset, count))
@@ -208,6 +143,9 @@ impl Tree {
             self.release_hold(queue, *slot);
             if self.queue(queue).dead {
                 self.detach(*slot, now);
+            } else if self.was_spoiled_meanwhile(*slot) {
+                self.report_gone(*slot, Cause::Spoiled);
+                self.remove_entry(*slot, now);
             }
         }
         if self.queue(queue).dead {
@@ -218,17 +156,31 @@ impl Tree {
         }
     }
 
-    fn hold(&mut self, queue: Key, slot: u32) {
-        let (next, prev) = (self.next_live(slot), self.prev_live(slot));
+    /// Whether a write into a new file was refused and its maker went while a consumer had it.
+    fn was_spoiled_meanwhile(&self, slot: u32) -> bool {
+        let file = self.file(self.file_of(slot));
+        file.made == slot && file.spoiled && !file.fresh
+    }
+
+    /// Whether a consumer has the entry in its hands.
+    pub(super) fn is_held(&self, slot: u32) -> bool {
+        self.entry(slot).state() == State::Held
+    }
+
+    /// Hides the oldest event.
+    fn hold_head(&mut self, queue: Key) {
+        let (head, tail) = {
+            let list = self.list(queue.slot, Chain::Events);
+            (list.head, list.tail)
+        };
+        let next = if head == tail { NIL } else { self.next_live(head) };
         let list = self.list_mut(queue.slot, Chain::Events);
-        if list.head == slot {
-            list.head = next;
-        }
-        if list.tail == slot {
-            list.tail = prev;
+        list.head = next;
+        if tail == head {
+            list.tail = NIL;
         }
         list.len -= 1;
-        self.entry_mut(slot).set_state(State::Held);
+        self.entry_mut(head).set_state(State::Held);
         self.queue_mut(queue).held += 1;
     }
 
@@ -252,45 +204,16 @@ impl Tree {
         }
     }
 
-    /// Whether the caller may read and remove an event.
-    fn may_take(
-        &self,
-        queue: Key,
-        slot: u32,
-        caller: Caller,
-        groups: &dyn Fn() -> Vec<u32>,
-    ) -> Outcome<()> {
-        if caller.is_root() {
-            return Ok(());
-        }
+    /// Whether the taker may read and remove an event.
+    fn may_take(&self, queue: Key, slot: u32, taker: &Taker<'_>) -> Outcome<()> {
         let dir = self.queue(queue);
         let file = self.file(self.file_of(slot));
-        if !may(caller, groups, (dir.mode, dir.uid, dir.gid), WRITE_AND_SEARCH)
-            || !may(caller, groups, (file.mode, file.uid, file.gid), READ)
+        if !taker.may((dir.mode, dir.uid, dir.gid), WRITE_AND_SEARCH)
+            || !taker.may((file.mode, file.uid, file.gid), READ)
         {
             return Err(Reason::Denied);
         }
-        let owns = caller.uid == dir.uid || caller.uid == file.uid;
-        if dir.mode & STICKY_BIT != 0 && !owns { Err(Reason::NotPermitted) } else { Ok(()) }
+        let may = taker.may_remove((dir.mode, dir.uid), file.uid);
+        if may { Ok(()) } else { Err(Reason::NotPermitted) }
     }
-}
-
-/// Whether the permission bits of something with this mode, user and group give the caller all that
-/// is wanted.
-fn may(
-    caller: Caller,
-    groups: &dyn Fn() -> Vec<u32>,
-    (mode, uid, gid): (u16, u32, u32),
-    wanted: u16,
-) -> bool {
-    let in_group = || caller.gid == gid || groups().contains(&gid);
-    let bits = match () {
-        () if caller.is_root() => WRITE_AND_SEARCH | READ,
-        () if caller.uid == uid => mode >> 6,
-        // The groups matter only where group and others differ.
-        () if (mode >> 3 ^ mode) & wanted == 0 => mode,
-        () if in_group() => mode >> 3,
-        () => mode,
-    };
-    bits & wanted == wanted
 }

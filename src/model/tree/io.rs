@@ -21,6 +21,7 @@ impl Tree {
             Node::File(key) => key,
             Node::Root | Node::Queue(_) => return Err(Reason::IsDirectory),
             Node::Head(_) | Node::Tail(_) => return Err(Reason::Invalid),
+            Node::Door(_) => return Err(Reason::NotPermitted),
         };
         self.files.get(key).ok_or(Reason::NotFound)?;
         if how.truncates {
@@ -226,11 +227,13 @@ impl Tree {
     fn finish(&mut self, key: Key, now: Now) {
         let file = self.file_mut(key);
         file.fresh = false;
-        let spoiled = std::mem::take(&mut file.spoiled);
-        let made = std::mem::replace(&mut file.made, NIL);
-        if made == NIL {
+        let (made, spoiled) = (file.made, file.spoiled);
+        if made == NIL || spoiled && self.is_held(made) {
+            // Of a held one it is decided when the consumer lets go.
             return;
         }
+        let file = self.file_mut(key);
+        (file.made, file.spoiled) = (NIL, false);
         if spoiled {
             self.report_gone(made, Cause::Spoiled);
             self.remove_entry(made, now);

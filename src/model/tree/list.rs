@@ -27,14 +27,14 @@ const FIRST_OFFSET: u64 = 4;
 const LOOSE_OFFSET: u64 = 1 << 62;
 
 impl Tree {
-    /// Opens a directory.
+    /// Opens a directory, or a queue through its door.
     ///
     /// # Errors
     /// `NotFound`, `NotDirectory`.
     pub fn opendir(&mut self, ino: Ino) -> Outcome<HandleId> {
         let queue = match ino.node() {
             Node::Root => None,
-            Node::Queue(key) => Some(key),
+            Node::Queue(key) | Node::Door(key) => Some(key),
             _ => return Err(Reason::NotDirectory),
         };
         if let Some(key) = queue {

@@ -1,7 +1,7 @@
 //! Making queues, files and links.
 
 use super::space::{FILE_ROOM, QUEUE_ROOM, entry_room};
-use super::{Tree, check_length, is_link_name, is_staged_name};
+use super::{Tree, check_length, is_reserved_name, is_staged_name};
 use crate::model::caller::{Caller, Now};
 use crate::model::change::Change;
 use crate::model::error::{Outcome, Reason};
@@ -196,7 +196,7 @@ impl Tree {
     pub(super) fn check_new_name(&self, parent: Ino, name: &[u8]) -> Outcome<Key> {
         let queue = self.live_queue(parent)?;
         check_length(name)?;
-        if is_link_name(name) {
+        if is_reserved_name(name) {
             return Err(Reason::NotPermitted);
         }
         if self.find_any(queue, name).is_some() { Err(Reason::Exists) } else { Ok(queue) }
@@ -219,12 +219,15 @@ impl Tree {
         if is_event { self.check_event_fits(key, replaced) } else { Ok(()) }
     }
 
-    /// Whether one more event fits `max_events`, or an old one gives way.
+    /// Whether one more event fits `max_events`, or an old one gives way. What consumers hold does
+    /// not.
     pub(super) fn check_event_fits(&self, key: Key, replaced_events: u64) -> Outcome<()> {
         let queue = self.queue(key);
-        let full = queue.max_events > 0
-            && queue.overflow == Overflow::Reject
-            && (queue.events.len + queue.held).saturating_sub(replaced_events) >= queue.max_events;
+        let staying = match queue.overflow {
+            Overflow::Reject => (queue.events.len + queue.held).saturating_sub(replaced_events),
+            Overflow::DropOldest => queue.held,
+        };
+        let full = queue.max_events > 0 && staying >= queue.max_events;
         if full { Err(Reason::OverQuota) } else { Ok(()) }
     }
 

@@ -9,6 +9,7 @@ mod make;
 mod place;
 mod remove;
 mod rename;
+mod scan;
 mod space;
 mod xattrs;
 
@@ -258,8 +259,17 @@ pub(crate) const HEAD: &[u8] = b"head";
 /// See [`HEAD`].
 pub(crate) const TAIL: &[u8] = b"tail";
 
+/// Name of the door of a queue: a file that is never listed, and that whoever may search the queue
+/// can open to take events. Reserved.
+pub const DOOR: &[u8] = b".eventfs-door";
+
 fn is_link_name(name: &[u8]) -> bool {
     name == HEAD || name == TAIL
+}
+
+/// Whether nobody may make, rename or remove such a name in a queue.
+fn is_reserved_name(name: &[u8]) -> bool {
+    is_link_name(name) || name == DOOR
 }
 
 fn is_staged_name(name: &[u8]) -> bool {

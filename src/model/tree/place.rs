@@ -72,11 +72,14 @@ impl Tree {
         let queue = self.entry(entry).queue;
         let chain = Chain::of(self.entry(entry));
         let (head, tail) = (self.list(queue, chain).head, self.list(queue, chain).tail);
-        if head == entry {
+        if head == entry && tail == entry {
+            // The only one: no search among what consumers hold.
+            let list = self.list_mut(queue, chain);
+            (list.head, list.tail) = (NIL, NIL);
+        } else if head == entry {
             let next = self.next_live(entry);
             self.list_mut(queue, chain).head = next;
-        }
-        if tail == entry {
+        } else if tail == entry {
             let prev = self.prev_live(entry);
             self.list_mut(queue, chain).tail = prev;
         }
@@ -212,7 +215,7 @@ impl Tree {
     /// The place number of an entry that is an event.
     pub(super) fn seq_of_event(&self, slot: u32) -> Option<u64> {
         let entry = self.entry(slot);
-        (entry.state() == State::Queued).then(|| entry.seq())
+        matches!(entry.state(), State::Queued | State::Held).then(|| entry.seq())
     }
 
     fn drop_link(&mut self, file: Key, slot: u32) {

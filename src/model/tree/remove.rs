@@ -1,6 +1,6 @@
 //! Removing names.
 
-use super::{Tree, is_link_name};
+use super::{DOOR, Tree, is_link_name};
 use crate::model::caller::Now;
 use crate::model::change::Cause;
 use crate::model::error::{Outcome, Reason};
@@ -19,6 +19,9 @@ impl Tree {
             return Err(if known { Reason::IsDirectory } else { Reason::NotFound });
         }
         let queue = self.live_queue(parent)?;
+        if name == DOOR {
+            return Err(Reason::NotPermitted);
+        }
         let by_link = is_link_name(name);
         let slot = if by_link { self.link_target(queue, name) } else { self.find(queue, name) };
         let slot = slot.ok_or(Reason::NotFound)?;
@@ -56,7 +59,7 @@ impl Tree {
             Node::Root => self.queue_names.get(name).copied().ok_or(Reason::NotFound),
             _ => {
                 let queue = self.live_queue(parent)?;
-                let known = is_link_name(name) || self.find(queue, name).is_some();
+                let known = super::is_reserved_name(name) || self.find(queue, name).is_some();
                 Err(if known { Reason::NotDirectory } else { Reason::NotFound })
             }
         }

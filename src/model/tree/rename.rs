@@ -1,7 +1,7 @@
 //! Renaming: inside a queue, between queues, and of queues.
 
 use super::space::entry_room;
-use super::{Tree, check_length, is_link_name, is_staged_name};
+use super::{Tree, check_length, is_reserved_name, is_staged_name};
 use crate::model::caller::{Caller, Now};
 use crate::model::change::Change;
 use crate::model::error::{Outcome, Reason};
@@ -59,7 +59,7 @@ impl Tree {
         now: Now,
     ) -> Outcome<()> {
         let (source, target) = (self.live_queue(from.0)?, self.live_queue(to.0)?);
-        if is_link_name(from.1) || is_link_name(to.1) {
+        if is_reserved_name(from.1) || is_reserved_name(to.1) {
             return Err(Reason::NotPermitted);
         }
         let slot = self.find(source, from.1).ok_or(Reason::NotFound)?;
