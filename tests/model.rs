@@ -8,6 +8,12 @@ mod compare;
 mod driver;
 #[path = "model/found.rs"]
 mod found;
+#[path = "model/hold.rs"]
+mod hold;
+#[path = "model/hold_random.rs"]
+mod hold_random;
+#[path = "model/hold_rights.rs"]
+mod hold_rights;
 #[path = "model/listing.rs"]
 mod listing;
 #[path = "model/mass.rs"]
