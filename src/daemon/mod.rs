@@ -14,6 +14,7 @@ use std::path::PathBuf;
 pub use settings::{Plan, plan};
 
 use crate::sys::background::{self, Side};
+use crate::sys::plain;
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -45,14 +46,6 @@ impl Failure {
     /// `what: why` of a system error, without its number.
     pub(crate) fn of(what: impl fmt::Display, error: &io::Error) -> Self {
         Self::Failed(format!("{what}: {}", plain(error)))
-    }
-}
-
-/// The text of a system error, without its number.
-pub fn plain(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
-        None => error.to_string(),
     }
 }
 

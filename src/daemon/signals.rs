@@ -51,6 +51,7 @@ pub(super) fn handle(
             match background::next_signal(&set) {
                 Signal::SIGHUP => reload(&request, &shared),
                 _ => {
+                    let _resting = shared.herald().rest();
                     // Closing the device with the process ends what is still open.
                     ours.detach();
                     std::process::exit(0);

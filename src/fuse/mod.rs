@@ -3,9 +3,11 @@
 //! A handler translates, calls the model, answers, and lets the changes go to the janitor. It never
 //! blocks, never touches its own mount and never sends a notification itself.
 
+mod answers;
 mod convert;
 mod errno;
 mod ops;
+mod owners;
 mod session;
 
 pub use session::{Edge, serve};

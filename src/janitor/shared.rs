@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::courier::Courier;
 use super::herald::{Herald, KernelNotify};
 use super::owners::Owners;
 use super::reaper::{self, Alarm};
@@ -107,7 +108,7 @@ impl Shared {
     }
 }
 
-/// Starts the janitor's two threads. They run until the process ends.
+/// Starts the janitor's threads. They run until the process ends.
 ///
 /// # Errors
 /// When no thread can be started.
@@ -118,9 +119,10 @@ pub fn start(
 ) -> std::io::Result<()> {
     let for_reaper = Arc::clone(shared);
     std::thread::Builder::new().name("reaper".into()).spawn(move || reaper::run(&for_reaper))?;
+    let courier = Courier::start(notify)?;
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name("herald".into())
-        .spawn(move || shared.herald.run(&shared, &*notify, &identity))?;
+        .spawn(move || shared.herald.run(&shared, &courier, &identity))?;
     Ok(())
 }

@@ -104,3 +104,23 @@ pub fn raise_descriptor_limit() {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
+
+/// Gives the calling thread a descriptor table of its own that holds nothing above standard error.
+///
+/// A thread that waits in the kernel for an answer of this very process can die only when the
+/// device closes over which the answer would come; so it must not hold the device itself. From then
+/// on the thread must use and close no descriptor but those that it opens.
+///
+/// # Errors
+/// What the system says; the table is shared as before then.
+pub fn leave_descriptors() -> io::Result<()> {
+    // SAFETY: only the table of this thread changes, and the caller keeps to what is said above.
+    if unsafe { libc::unshare(libc::CLONE_FILES) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above; the others keep their own descriptors.
+    if unsafe { libc::close_range(3, libc::c_uint::MAX, 0) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
