@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 7] = [
     ("model", &[]),
     ("sys", &[]),
-    ("config", &["model"]),
+    ("config", &["model", "sys"]),
     ("janitor", &["model", "sys"]),
     ("fuse", &["janitor", "model", "sys"]),
     ("daemon", &["config", "fuse", "janitor", "model", "sys"]),

@@ -24,12 +24,17 @@ pub struct Waiting {
     word: File,
 }
 
-/// The child's end: dropped without [`Report::ready`] it means failure.
+/// The child's end: dropped without a word it means failure.
 pub struct Report {
     word: File,
 }
 
-/// Splits off the daemon. Call it while there is a single thread.
+/// First byte of the child's word when it serves; anything else is the text of a failure.
+const READY: u8 = 0;
+
+/// Splits off the daemon, which leaves terminal and working directory at once: a thread that it
+/// starts with descriptors of its own must not take those of the caller along. Call it while there
+/// is a single thread.
 ///
 /// # Errors
 /// When the system has no process or descriptor left.
@@ -43,37 +48,63 @@ pub fn split() -> io::Result<Side> {
         }
         ForkResult::Child => {
             drop(reader);
-            setsid()?;
-            Ok(Side::Child(Report { word: writer.into() }))
+            let report = Report { word: writer.into() };
+            match leave_terminal() {
+                Ok(()) => Ok(Side::Child(report)),
+                Err(error) => {
+                    report.failed(&error.to_string());
+                    std::process::exit(1)
+                }
+            }
         }
     }
 }
 
+fn leave_terminal() -> io::Result<()> {
+    setsid()?;
+    chdir("/")?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    Ok(())
+}
+
 impl Waiting {
-    /// Waits until the daemon serves or has failed. Returns whether it serves.
-    pub fn wait(mut self) -> bool {
-        let mut word = [0];
-        let ready = matches!(self.word.read(&mut word), Ok(1));
-        if !ready {
-            // It said why on standard error; take its status so that no zombie stays.
-            let _: nix::Result<WaitStatus> = waitpid(self.child, None);
+    /// Waits until the daemon serves or has failed.
+    ///
+    /// # Errors
+    /// The text of the failure; empty if the daemon died without a word.
+    pub fn wait(mut self) -> Result<(), String> {
+        let mut first = [0];
+        let mut word = Vec::new();
+        if matches!(self.word.read(&mut first), Ok(1)) {
+            if first == [READY] {
+                return Ok(());
+            }
+            word.extend_from_slice(&first);
+            // A failed daemon ends, and with it its end of the pipe; what was read counts anyway.
+            let _ = self.word.read_to_end(&mut word);
         }
-        ready
+        // So that no zombie stays.
+        let _: nix::Result<WaitStatus> = waitpid(self.child, None);
+        Err(String::from_utf8_lossy(&word).into_owned())
     }
 }
 
 impl Report {
-    /// Lets go of the terminal and the working directory and tells the parent to return.
+    /// Tells the parent to return.
     ///
     /// # Errors
-    /// When `/dev/null` cannot be opened.
-    pub fn ready(mut self) -> io::Result<()> {
-        chdir("/")?;
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        dup2_stdin(&null)?;
-        dup2_stdout(&null)?;
-        dup2_stderr(&null)?;
-        self.word.write_all(b"1")
+    /// When the parent is gone.
+    pub fn ready(&mut self) -> io::Result<()> {
+        self.word.write_all(&[READY])
+    }
+
+    /// Tells the parent why there is no mount.
+    pub fn failed(mut self, why: &str) {
+        // Nobody is left to hear it if that fails.
+        let _ = self.word.write_all(why.as_bytes());
     }
 }
 
