@@ -12,6 +12,7 @@ mod owners;
 mod pids;
 mod reaper;
 mod shared;
+mod trimmer;
 mod visible;
 
 pub use herald::{Ghost, KernelNotify};

@@ -8,6 +8,7 @@ use super::courier::Courier;
 use super::herald::{Herald, KernelNotify};
 use super::owners::Owners;
 use super::reaper::{self, Alarm};
+use super::trimmer::Trimmer;
 use super::visible::MountIdentity;
 use crate::model::{Change, Now, OwnerId, Payload, Tree};
 use crate::sys::clock;
@@ -27,6 +28,7 @@ pub struct Shared {
     pub(super) owners: Owners,
     pub(super) herald: Herald,
     pub(super) alarm: Alarm,
+    trimmer: Trimmer,
 }
 
 /// What is left to do when the lock is free and the caller has its answer. Dropping it does it.
@@ -53,13 +55,14 @@ impl Shared {
     /// Puts a tree behind its lock.
     ///
     /// # Errors
-    /// When no descriptor is left for epoll.
+    /// When no descriptor is left for epoll, or no thread can be started.
     pub fn new(tree: Tree, policy: NotifyPolicy) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             tree: Mutex::new(tree),
             owners: Owners::new()?,
             herald: Herald::new(policy),
             alarm: Alarm::new()?,
+            trimmer: Trimmer::start()?,
         }))
     }
 
@@ -77,7 +80,7 @@ impl Shared {
         match change {
             Change::OwnerReleased(owner) => self.owners.release(owner),
             Change::Deadline => self.alarm.ring(),
-            Change::Drained => self.alarm.ask_for_trim(),
+            Change::Drained => self.trimmer.ask(),
             Change::Attributes(_)
             | Change::Entry { .. }
             | Change::Gone { .. }

@@ -197,6 +197,20 @@ fn a_foreign_mount_in_our_place_survives_the_end_of_the_last_bind_mount() {
 }
 
 #[test]
+fn a_mount_that_was_moved_is_ended_where_it_is() {
+    let mut mounted = Mounted::new();
+    let dir = tempfile::tempdir().expect("dir");
+    let none = None::<&str>;
+    let moved = mount(Some(&mounted.point), dir.path(), none, MsFlags::MS_MOVE, none);
+    if moved.is_err() {
+        return crate::common::skip("mounts cannot be moved here");
+    }
+    mounted.signal(Signal::SIGTERM);
+    assert!(mounted.wait_end());
+    assert!(!is_listed(dir.path()));
+}
+
+#[test]
 fn another_eventfs_on_top_is_left_alone_by_the_end() {
     let mut below = Mounted::new();
     // A second daemon refuses such a place, so its mount is moved there.

@@ -106,10 +106,11 @@ impl Place {
         let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         numbers
             .filter(|pid: &u32| {
-                let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-                program == Path::new(EVENTFS)
-                    && command.windows(here.len()).any(|part| part == here)
+                // Strangers' command lines are not looked at: reading one may block.
+                fs::read_link(format!("/proc/{pid}/exe"))
+                    .is_ok_and(|path| path == Path::new(EVENTFS))
+                    && fs::read(format!("/proc/{pid}/cmdline"))
+                        .is_ok_and(|line| line.windows(here.len()).any(|part| part == here))
             })
             .collect()
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::Signal;
 
-use crate::common::{EVENTFS, errno, is_listed, is_mounted, sh_ok};
+use crate::common::{EVENTFS, errno, is_listed, is_mounted, sh_ok, wait_until};
 use crate::place::{Place, one_line};
 
 fn times_listed(point: &Path) -> usize {
@@ -18,7 +18,9 @@ fn times_listed(point: &Path) -> usize {
 fn die(place: &Place) {
     place.signal(Signal::SIGKILL);
     place.wait_end();
-    assert_eq!(errno(fs::metadata(&place.point)), libc::ENOTCONN);
+    wait_until("a dead mount", || {
+        fs::metadata(&place.point).is_err_and(|e| e.raw_os_error() == Some(libc::ENOTCONN))
+    });
 }
 
 #[test]
@@ -44,7 +46,7 @@ fn it_is_cleared_by_a_relative_name_too() {
         assert_eq!(times_listed(&place.point), 1);
         assert!(is_mounted(&place.point));
         sh_ok(place.dir(), "umount mnt");
-        crate::common::wait_until("no mount", || !is_listed(&place.point));
+        wait_until("no mount", || !is_listed(&place.point));
     }
 }
 

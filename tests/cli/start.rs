@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
@@ -36,13 +37,14 @@ fn the_daemon_lets_go_of_terminal_directory_and_session() {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|line| line == format!("{EVENTFS}\0mnt\0"))
+            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(EVENTFS))
+                && fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                    .is_ok_and(|line| line == format!("{EVENTFS}\0mnt\0"))
         })
         .collect();
     for pid in &all {
         assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).expect("cwd"), *"/");
-        let null = std::path::Path::new("/dev/null");
+        let null = Path::new("/dev/null");
         for fd in 0..3 {
             assert_eq!(fs::read_link(format!("/proc/{pid}/fd/{fd}")).expect("fd"), null);
         }

@@ -51,7 +51,7 @@ fn a_user_mounts_and_is_served() {
         &place,
         "as_user $E $P
          findmnt -n -o FSTYPE,SOURCE $P
-         stat -c '%u %g %a' $P
+         as_user stat -c '%u %g %a' $P
          as_user bash -c \"cd $P && mkdir q && setfattr -n user.eventfs_sticky q && echo x > q/e \
                           && cat q/head\"
          as_user fusermount3 -u $P

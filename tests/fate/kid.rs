@@ -7,10 +7,11 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
-use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, pause, pipe, setgroups, setresgid, setresuid};
+use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, pause, pipe2, setgroups, setresgid, setresuid};
 
 use crate::common::{Mounted, forking, get, set, wait_until};
 
@@ -57,7 +58,7 @@ impl Kid {
 
     /// As [`Kid::start`]; the process goes on with `after` before it just stays.
     pub(crate) fn start_then(work: impl FnOnce() -> io::Result<u32>, after: impl FnOnce()) -> Self {
-        let (reader, writer) = pipe().expect("pipe");
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).expect("pipe");
         let guard = forking();
         // SAFETY: the child makes system calls, allocates (glibc keeps malloc usable after fork)
         // and never returns from here.
@@ -186,7 +187,7 @@ pub(crate) fn become_user(uid: u32) -> io::Result<()> {
 
 /// Forks again in a forked process: the new process does `work` and stays. Returns its number.
 pub(crate) fn fork_again(work: impl FnOnce() -> io::Result<()>) -> io::Result<u32> {
-    let (reader, writer) = pipe()?;
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: as in `Kid::start_then`; the calling process has a single thread.
     match unsafe { fork() }? {
         ForkResult::Child => {
