@@ -10,6 +10,8 @@ use nix::unistd::{
     ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, setsid,
 };
 
+use super::plain;
+
 /// Which side of the fork this process is.
 pub enum Side {
     /// The process that was started; it waits for word of the other one.
@@ -52,7 +54,7 @@ pub fn split() -> io::Result<Side> {
             match leave_terminal() {
                 Ok(()) => Ok(Side::Child(report)),
                 Err(error) => {
-                    report.failed(&error.to_string());
+                    report.failed(&format!("/dev/null: {}", plain(&error)));
                     std::process::exit(1)
                 }
             }
@@ -63,10 +65,12 @@ pub fn split() -> io::Result<Side> {
 fn leave_terminal() -> io::Result<()> {
     setsid()?;
     chdir("/")?;
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    dup2_stdin(&null)?;
-    dup2_stdout(&null)?;
-    dup2_stderr(&null)?;
+    // Without devices there is no /dev/fuse either, and that is the better complaint.
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        dup2_stdin(&null)?;
+        dup2_stdout(&null)?;
+        dup2_stderr(&null)?;
+    }
     Ok(())
 }
 

@@ -98,8 +98,17 @@ fn in_namespace(place: &Place, prepare: &str) -> std::process::Output {
 #[test]
 fn without_dev_fuse() {
     let place = Place::new();
-    let line = one_line(&in_namespace(&place, "mount -t tmpfs none /dev"), 1);
+    let prepare = "mount -t tmpfs none /dev; mknod /dev/null c 1 3";
+    let line = one_line(&in_namespace(&place, prepare), 1);
     assert!(line.contains("/dev/fuse: No such file or directory"), "{line}");
+    place.demand_nothing_left();
+}
+
+#[test]
+fn without_dev_null() {
+    let place = Place::new();
+    let line = one_line(&in_namespace(&place, "mount -t tmpfs none /dev"), 1);
+    assert_eq!(line, "/dev/null: No such file or directory");
     place.demand_nothing_left();
 }
 

@@ -155,6 +155,18 @@ fn limits_of_the_mount_are_read_again() {
 }
 
 #[test]
+fn in_the_background_a_relative_file_is_found_again() {
+    let place = Place::new();
+    fs::write(place.dir().join("c.toml"), "[mount]\nnr_queues = 1\n").expect("write");
+    sh_ok(place.dir(), &format!("{EVENTFS} -c c.toml {}", place.point.display()));
+    fs::create_dir(place.path("a")).expect("mkdir");
+    assert_eq!(errno(fs::create_dir(place.path("b"))), libc::ENOSPC);
+    fs::write(place.dir().join("c.toml"), "[mount]\nnr_queues = 2\n").expect("write");
+    place.signal(Signal::SIGHUP);
+    wait_until("the new limit", || fs::create_dir(place.path("b")).is_ok());
+}
+
+#[test]
 fn queues_and_events_survive_a_reload() {
     let mut served = Served::start("c.toml", "");
     let queue = served.place.path("q");
