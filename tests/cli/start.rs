@@ -103,6 +103,17 @@ fn without_d_there_is_no_debug_log() {
 }
 
 #[test]
+fn root_needs_no_helper_program() {
+    let place = Place::new();
+    let mut command = Command::new(EVENTFS);
+    let output = crate::place::output(command.arg(&place.point).env("PATH", "/no/such/place"));
+    assert_eq!(outcome(&output), (Some(0), String::new()));
+    place.signal(Signal::SIGTERM);
+    place.wait_end();
+    place.demand_nothing_left();
+}
+
+#[test]
 fn s_is_accepted_and_ignored() {
     let place = Place::new();
     place.mount(&["-s"]);
