@@ -157,3 +157,8 @@ pub fn leave_descriptors() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// How many files this process may have open.
+pub fn descriptor_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
+}

@@ -156,7 +156,7 @@ fn without_a_mountpoint_all_mounts_are_shown() {
 #[test]
 fn without_any_mount_there_is_nothing() {
     let script = format!(
-        "unshare -m bash -c 'while read -r _ _ _ _ point _; do umount -l \"$point\"; done \
+        "unshare -m bash -c 'while read -r _ _ _ _ point _; do umount -l \"$(printf -- \"$point\")\" 2> /dev/null; done \
          < <(grep \" fuse.eventfs \" /proc/self/mountinfo); {EVENTFS} status'"
     );
     let line = one_line(&sh(Path::new("/"), &script), 3);

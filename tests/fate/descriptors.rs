@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
 use crate::common::{Mounted, get, names, sh_ok, wait_until};
 use crate::kid::{Kid, strict, wait_gone};
 
@@ -37,7 +39,7 @@ fn fill(mounted: &Mounted) -> (Vec<Kid>, io::Error) {
 #[test]
 fn without_a_descriptor_mkdir_is_refused_and_no_queue_is_unowned() {
     let mounted = strict();
-    limit(&mounted, 8);
+    limit(&mounted, 30);
     let (kids, error) = fill(&mounted);
     assert_eq!(error.raw_os_error(), Some(libc::ENFILE));
     assert_eq!(names(&mounted.point).len(), kids.len());
@@ -50,7 +52,7 @@ fn without_a_descriptor_mkdir_is_refused_and_no_queue_is_unowned() {
 #[test]
 fn at_the_limit_queues_still_end_with_their_owners() {
     let mounted = strict();
-    limit(&mounted, 8);
+    limit(&mounted, 30);
     let (kids, _) = fill(&mounted);
     drop(kids);
     wait_until("the end of all", || names(&mounted.point).is_empty());
@@ -70,7 +72,7 @@ fn at_the_limit_a_process_that_is_known_makes_more_queues() {
             let _ = fs::create_dir(more);
         },
     );
-    limit(&mounted, 8);
+    limit(&mounted, 30);
     let (kids, _) = fill(&mounted);
     fs::rename(mounted.path("q0"), &go).expect("rename");
     wait_until("one more queue", || mounted.path("more").exists());
@@ -81,7 +83,7 @@ fn at_the_limit_a_process_that_is_known_makes_more_queues() {
 #[test]
 fn when_an_owner_ends_there_is_room_for_another() {
     let mounted = strict();
-    limit(&mounted, 8);
+    limit(&mounted, 30);
     let (mut kids, _) = fill(&mounted);
     let last = mounted.path(format!("q{}", kids.len() - 1));
     kids.pop().expect("at least one").kill();
@@ -98,7 +100,7 @@ fn an_owner_cannot_be_named_without_a_descriptor() {
     let mounted = strict();
     let queue = mounted.queue("q");
     let idle = Kid::idle();
-    limit(&mounted, 8);
+    limit(&mounted, 30);
     let (kids, _) = fill(&mounted);
     let refused = crate::common::set(&queue, "user.eventfs_owner", &idle.pid().to_string());
     refused.expect_err("no descriptor");
@@ -107,6 +109,22 @@ fn an_owner_cannot_be_named_without_a_descriptor() {
     wait_until("room again", || {
         crate::common::set(&queue, "user.eventfs_owner", &idle.pid().to_string()).is_ok()
     });
+}
+
+#[test]
+fn at_the_limit_the_end_of_a_queue_is_told_and_the_mount_ends_in_order() {
+    let mounted = strict();
+    limit(&mounted, 30);
+    let (mut kids, _) = fill(&mounted);
+    let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
+    let inotify = Inotify::init(flags).expect("inotify");
+    inotify.add_watch(&mounted.point, AddWatchFlags::IN_DELETE).expect("watch");
+    kids.pop().expect("at least one").kill();
+    wait_until("word of it", || inotify.read_events().is_ok_and(|events| !events.is_empty()));
+    // Refilled, so that nothing is free.
+    let made = mounted.path("again");
+    let _kid = Kid::with_queue(&made);
+    mounted.end();
 }
 
 #[test]
