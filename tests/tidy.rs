@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 9] = [
     ("model", &[]),
     ("sys", &[]),
-    ("config", &["model"]),
+    ("config", &["model", "sys"]),
     ("janitor", &["model", "sys"]),
     ("wire", &["model"]),
     ("client", &["sys", "wire"]),

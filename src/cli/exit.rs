@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use crate::daemon::plain;
+use crate::sys::plain;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -14,13 +14,20 @@ pub(super) fn run(args: MountArgs) -> Result<Status, Failed> {
     let mut words = args.words;
     let point = words.pop().map(PathBuf::from).unwrap_or_default();
     let source = words.pop().unwrap_or_else(|| OsString::from(DEFAULT_SOURCE));
+    // The daemon leaves this directory and reads the file again later.
+    let config = match args.config {
+        Some(path) => {
+            Some(std::path::absolute(&path).map_err(|error| Failed::io(path.display(), &error))?)
+        }
+        None => None,
+    };
     let request = Request {
         source,
         point,
         foreground: args.foreground || args.debug,
         debug: args.debug,
         options: args.options,
-        config: args.config,
+        config,
     };
     match daemon::run(&request) {
         Ok(()) => Ok(Status::Done),

@@ -57,7 +57,8 @@ pub(super) fn run(args: &StatusArgs) -> Result<Status, Failed> {
             mounted::demand(point)?;
             vec![point.clone()]
         }
-        None => mounted::all()?,
+        // Others' mounts may be closed to us, dead, or gone by now.
+        None => mounted::all()?.into_iter().filter(|mount| fs::read_dir(mount).is_ok()).collect(),
     };
     if mounts.is_empty() {
         return Err(Failed::nothing("no eventfs mount"));
@@ -76,9 +77,12 @@ pub(super) fn run(args: &StatusArgs) -> Result<Status, Failed> {
 fn read_all(mounts: &[PathBuf]) -> Result<Vec<QueueStatus>, Failed> {
     let mut all = Vec::new();
     for mount in mounts {
-        let entries = fs::read_dir(mount).map_err(|error| Failed::io(mount.display(), &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| Failed::io(mount.display(), &error))?;
+        let gone = |error: &io::Error| error.raw_os_error() == Some(libc::ENOTCONN);
+        let entries = match fs::read_dir(mount) {
+            Err(error) if gone(&error) && mounts.len() > 1 => continue,
+            other => other.map_err(|error| Failed::io(mount.display(), &error))?,
+        };
+        for entry in entries.flatten() {
             // One that ended meanwhile or that we may not read is not shown.
             all.extend(read_queue(mount, &entry.file_name()));
         }
@@ -107,7 +111,7 @@ fn read_queue(mount: &Path, name: &OsStr) -> Option<QueueStatus> {
         mode: format!("{:04o}", metadata.mode() & 0o7777),
         depth: count("depth")?,
         bytes: count("bytes")?,
-        owner: count("owner").and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
+        owner: owner_of(&text),
         sticky: text("sticky").is_some(),
         oldest_age_seconds: fs::symlink_metadata(path.join("head")).ok().map(|head| age(&head)),
         limits: Limits {
@@ -122,6 +126,14 @@ fn read_queue(mount: &Path, name: &OsStr) -> Option<QueueStatus> {
         expired: count("expired")?,
         taps: taps(&path),
     })
+}
+
+/// The living process that a queue belongs to. A sticky one has none, though it may remember one.
+fn owner_of(text: &dyn Fn(&str) -> Option<String>) -> Option<u32> {
+    match text("sticky") {
+        Some(_) => None,
+        None => text("owner")?.parse().ok().filter(|pid| *pid > 0),
+    }
 }
 
 /// Seconds since the oldest event was last changed, to a thousandth.

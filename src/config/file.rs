@@ -12,6 +12,7 @@ use super::names::{Names, System};
 use super::options::{MountOptions, OptionError};
 use super::{ini, quotafile, toml};
 use crate::model::quota::Quotas;
+use crate::sys::plain;
 
 /// Where the files are looked for if none is named.
 pub const DEFAULT_DIR: &str = "/etc/eventfs";
@@ -98,7 +99,8 @@ fn read_ini(path: &Path, text: &str, limits: &mut Limits<'_>) -> Result<(), Conf
     let Some(key) = quotas else { return Ok(()) };
     let dir = path.parent().unwrap_or(Path::new("")).join(key.value);
     let files = quota_files(&dir).map_err(|error| {
-        let reason = format!("cannot read the directory '{}': {error}", dir.display());
+        let why = plain(&error);
+        let reason = format!("cannot read the directory '{}': {why}", dir.display());
         ConfigError::at(path, Fault::new(key.line, reason))
     })?;
     files.iter().try_for_each(|file| quotafile::read(&read_text(file)?, file, limits))
@@ -150,7 +152,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn cannot_read(path: &Path, error: &io::Error) -> ConfigError {
-    ConfigError::in_file(path, format!("cannot be read: {error}"))
+    ConfigError::in_file(path, format!("cannot be read: {}", plain(error)))
 }
 
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
@@ -215,9 +217,9 @@ mod tests {
 
     #[test]
     fn a_named_file_must_exist_and_be_readable() {
-        let missing = "DIR/x.conf: cannot be read: No such file or directory (os error 2)";
+        let missing = "DIR/x.conf: cannot be read: No such file or directory";
         check_bad(&[], "x.conf", missing);
-        let directory = "DIR/x.toml: cannot be read: Is a directory (os error 21)";
+        let directory = "DIR/x.toml: cannot be read: Is a directory";
         check_bad(&[("x.toml/", "")], "x.toml", directory);
         let large = "#".repeat(MAX_FILE_BYTES as usize + 1);
         let reason = "DIR/x: cannot be read: larger than 1048576 bytes";
@@ -296,10 +298,10 @@ mod tests {
         assert_eq!(load_from(dir.path(), Some(&path), &Fixed).unwrap().quotas.users.len(), 1);
 
         let missing = "DIR/x.conf:3: cannot read the directory 'DIR/q': \
-                       No such file or directory (os error 2)";
+                       No such file or directory";
         check_bad(&with_quotas(&[]), "x.conf", missing);
         let no_directory = "DIR/x.conf:3: cannot read the directory 'DIR/q': \
-                            Not a directory (os error 20)";
+                            Not a directory";
         check_bad(&with_quotas(&[("q", "")]), "x.conf", no_directory);
     }
 

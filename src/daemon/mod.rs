@@ -6,14 +6,16 @@ mod serve;
 mod settings;
 mod signals;
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use settings::{Plan, plan};
 
-use crate::sys::background::{self, Side};
+use crate::sys::background::{self, Report, Side};
+use crate::sys::plain;
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -48,14 +50,6 @@ impl Failure {
     }
 }
 
-/// The text of a system error, without its number.
-pub fn plain(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
-        None => error.to_string(),
-    }
-}
-
 /// Mounts and serves. In the foreground it returns when the mount is gone; else it returns when the
 /// mount answers, while a child process goes on.
 ///
@@ -69,17 +63,37 @@ pub fn run(request: &Request) -> Result<(), Failure> {
         return serve::run(request, &plan, &point, serve::announce_to_manager);
     }
     match background::split().map_err(|error| Failure::of("fork", &error))? {
-        Side::Parent(waiting) => {
-            if !waiting.wait() {
-                // The child has said why.
-                std::process::exit(1);
+        Side::Parent(waiting) => match waiting.wait() {
+            Ok(()) => mountpoint::answers(&point),
+            Err(why) if why.is_empty() => {
+                Err(Failure::Failed(format!("{}: the daemon died", request.point.display())))
             }
-            mountpoint::answers(&point)
-        }
-        Side::Child(report) => {
-            log::to_syslog();
-            let ready = || report.ready().map_err(|error| Failure::of("/dev/null", &error));
-            serve::run(request, &plan, &point, ready)
+            Err(why) => Err(Failure::Failed(why)),
+        },
+        Side::Child(report) => serve_in_background(request, &plan, &point, report),
+    }
+}
+
+/// What the daemon does: up to its word to the parent a failure is the parent's to tell, then it is
+/// for the system log.
+fn serve_in_background(
+    request: &Request,
+    plan: &Plan,
+    point: &Path,
+    report: Report,
+) -> Result<(), Failure> {
+    log::to_syslog();
+    let report = Cell::new(Some(report));
+    let ready = || {
+        let told = report.take().map(|mut report| report.ready());
+        told.unwrap_or(Ok(())).map_err(|error| Failure::of("the parent process", &error))
+    };
+    let outcome = serve::run(request, plan, point, ready);
+    if let Err(Failure::Usage(why) | Failure::Failed(why)) = &outcome {
+        match report.take() {
+            Some(report) => report.failed(why),
+            None => ::log::error!("{why}"),
         }
     }
+    outcome
 }

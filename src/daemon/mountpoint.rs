@@ -3,9 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Failure, plain};
+use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
+
+use super::Failure;
 use crate::sys::fusemount::FS_TYPE;
-use crate::sys::mounts;
+use crate::sys::{mounts, plain};
 
 /// Dead mounts cleared at one place before giving up.
 const STALE_MAX: usize = 64;
@@ -41,8 +44,9 @@ fn clear_stale(resolved: &Path, shown: &Path) -> Result<(), Failure> {
         if top.is_none_or(|mount| mount.fs_type != FS_TYPE) {
             return Ok(());
         }
-        match std::fs::metadata(resolved) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {}
+        // Not stat(2): the kernel may answer that from its cache though nobody serves any more.
+        match statvfs(resolved) {
+            Err(Errno::ENOTCONN | Errno::ECONNABORTED) => {}
             _ => return Ok(()),
         }
         mounts::detach(resolved).map_err(|error| {

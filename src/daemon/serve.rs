@@ -27,7 +27,7 @@ pub(super) fn run(
     let Some(mounted) = mounted else {
         return Err(Failure::Failed(format!("{what}: the mount vanished at once")));
     };
-    let ours = Ours { point: point.to_owned(), id: mounted.id };
+    let ours = Ours { point: point.to_owned(), id: mounted.id, device: mounted.device };
     let started = start(plan, point, mounted.device, descriptor);
     let (shared, session) = match started {
         Ok(started) => started,

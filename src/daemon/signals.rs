@@ -7,6 +7,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 use super::{Failure, Request, plan};
 use crate::janitor::Shared;
+use crate::sys::mounts::MountEntry;
 use crate::sys::{background, mounts};
 
 /// Signals that one thread takes for the whole process.
@@ -17,19 +18,22 @@ pub(super) const HANDLED: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal
 pub(super) struct Ours {
     pub(super) point: PathBuf,
     pub(super) id: u64,
+    /// The system gives a free `id` to the next mount, whosever that is; this one not while we live.
+    pub(super) device: u64,
 }
 
 impl Ours {
     /// Detaches the mount if it is still there and on top: never a stranger's.
     pub(super) fn detach(&self) {
         let Ok(all) = mounts::list() else { return };
-        let point = match all.iter().find(|mount| mount.id == self.id) {
+        let is_ours = |mount: &&MountEntry| mount.id == self.id && mount.device == self.device;
+        let point = match all.iter().find(is_ours) {
             // It may have been moved.
             Some(mount) => mount.point.clone(),
             None => return,
         };
         let top = all.iter().rev().find(|mount| mount.point == point);
-        if top.is_none_or(|mount| mount.id != self.id) {
+        if top.is_none_or(|mount| !is_ours(&mount)) {
             log::warn!("{}: something else is mounted on top; left alone", self.point.display());
             return;
         }
@@ -51,6 +55,7 @@ pub(super) fn handle(
             match background::next_signal(&set) {
                 Signal::SIGHUP => reload(&request, &shared),
                 _ => {
+                    let _resting = shared.herald().rest();
                     // Closing the device with the process ends what is still open.
                     ours.detach();
                     std::process::exit(0);

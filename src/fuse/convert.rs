@@ -9,6 +9,10 @@ use crate::model::{Attr, Caller, Ino, Kind, Mode, Now};
 /// How long the kernel may keep what cannot become wrong without our telling it.
 pub(super) const LONG: Duration = Duration::from_secs(3_600);
 
+/// For the root: nothing in it can be wrong longer than this, and `stat` of a mountpoint whose
+/// daemon was killed tells so, as with other FUSE file systems.
+pub(super) const SHORT: Duration = Duration::from_secs(1);
+
 /// Not at all.
 pub(super) const NEVER: Duration = Duration::ZERO;
 

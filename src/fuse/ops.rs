@@ -4,28 +4,25 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents,
-    PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll,
-    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-use super::consume::{Consumers, Question};
+use super::answers::{GENERATION, reply_attr, reply_empty, reply_entry, reply_xattr};
+use super::consume::Question;
 use super::convert::{
-    LONG, NEVER, attributes, caller, file_type, ino, mode_bits, number, open_mode, time_or_now,
+    NEVER, attributes, caller, file_type, ino, mode_bits, number, open_mode, time_or_now,
 };
 use super::errno::errno;
-use super::session::Edge;
-use crate::janitor::{self, After, Ghost, Shared};
-use crate::model::xattr::{Control, Meaning, OwnerWord, meaning, owner_word};
-use crate::model::{
-    Attr, Fate, HandleId, Ino, Kind, Node, Now, Outcome, OwnerId, Reason, SetAttr, Tree, XattrFlags,
-};
+use super::state::{Ops, is_door};
+use crate::model::xattr::{Control, Meaning, meaning};
+use crate::model::{HandleId, SetAttr, XattrFlags};
 
 /// Bytes of data in one WRITE request. More would only enlarge fuser's buffer.
 const WRITE_BYTES_MAX: u32 = 1 << 20;
@@ -37,217 +34,8 @@ const BACKGROUND_MAX: u16 = u16::MAX;
 /// Unit of `statfs`, bytes.
 const STATFS_UNIT_BYTES: u32 = 4_096;
 
-const GENERATION: Generation = Generation(0);
-
 /// For files that are written: the kernel keeps nothing and asks less.
 const UNCACHED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
-
-/// The file system as `fuser` sees it.
-pub(super) struct Ops {
-    shared: Arc<Shared>,
-    edge: Edge,
-    consumers: Consumers,
-    /// Whether numbers in `/proc` mean the processes that call us.
-    proc_is_ours: bool,
-}
-
-impl Ops {
-    pub(super) fn new(shared: Arc<Shared>, edge: Edge) -> Self {
-        let proc_is_ours = crate::sys::process::proc_is_ours();
-        if !proc_is_ours {
-            log::warn!("/proc shows another process namespace: no queue can have an owner");
-        }
-        Self { shared, edge, consumers: Consumers::default(), proc_is_ours }
-    }
-
-    /// Performs an operation, again and again while it says that it did one step of several.
-    fn with<R>(
-        &self,
-        mut operation: impl FnMut(&mut Tree, Now) -> Outcome<R>,
-    ) -> (Outcome<R>, After<'_>) {
-        loop {
-            match self.shared.with(&mut operation) {
-                (Err(Reason::Again), after) => drop(after),
-                other => return other,
-            }
-        }
-    }
-
-    fn is_herald(&self, request: &Request) -> bool {
-        self.shared.herald().is_herald(request.pid())
-    }
-
-    /// The ghost that the herald is about to remove under this name.
-    fn ghost(&self, parent: Ino, name: &[u8]) -> Option<Ghost> {
-        self.shared.herald().ghost().filter(|ghost| ghost.parent == parent && *ghost.name == *name)
-    }
-
-    /// Shows the herald what it is to remove.
-    fn lookup_ghost(&self, ghost: &Ghost) -> Outcome<Attr> {
-        let ghost_ino = ghost.ino;
-        let (found, _after) = self.with(|tree, _| {
-            if ghost.parent == Ino::ROOT {
-                return tree.remember(ghost_ino);
-            }
-            // A file that lives on elsewhere or is still open keeps its true attributes.
-            Ok(tree.getattr(ghost_ino).unwrap_or(Attr {
-                ino: ghost_ino,
-                kind: Kind::File,
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-                size: 0,
-                nlink: 1,
-                atime: 0,
-                mtime: 0,
-                ctime: 0,
-            }))
-        });
-        found
-    }
-
-    /// Lets the herald's removal "succeed" if it is of what was meant, and touches nothing.
-    fn remove_ghost(&self, parent: Ino, name: &[u8], reply: ReplyEmpty) {
-        let taken =
-            parent == Ino::ROOT && self.with(|tree, _| Ok(tree.has_queue(name))).0 == Ok(true);
-        match self.ghost(parent, name) {
-            Some(_) if !taken => reply.ok(),
-            _ => reply.error(Errno::ENOENT),
-        }
-    }
-
-    /// Takes hold of the process that a new queue will belong to; `None` for a sticky one.
-    fn owner_for(&self, request: &Request) -> Outcome<Option<OwnerId>> {
-        if request.pid() == 0 || !self.proc_is_ours {
-            return if self.edge.adopt_orphans { Ok(None) } else { Err(Reason::NotPermitted) };
-        }
-        let owners = self.shared.owners();
-        janitor::owner_by_rule(owners, self.edge.owner, request.pid(), request.uid()).map(Some)
-    }
-
-    fn make_queue(
-        &self,
-        request: &Request,
-        parent: Ino,
-        name: &[u8],
-        mode: u16,
-    ) -> Outcome<(Attr, After<'_>)> {
-        let caller = caller(request);
-        // Only the root takes queues: no need to look for a process elsewhere.
-        let owner = if parent == Ino::ROOT { self.owner_for(request)? } else { None };
-        let (made, after) =
-            self.with(|tree, now| tree.mkdir(parent, name, mode, owner, caller, now));
-        match (owner, made.is_ok()) {
-            (Some(owner), true) => self.shared.watch(owner),
-            (Some(owner), false) => self.shared.owners().release(owner),
-            (None, _) => {}
-        }
-        made.map(|attr| (attr, after))
-    }
-
-    /// `user.eventfs_owner` as the caller is to see it.
-    fn owner_seen(&self, request: &Request, ino: Ino) -> Outcome<Vec<u8>> {
-        let fate = self.with(|tree, _| tree.fate(ino)).0?;
-        let pid = match (fate, fate.owner()) {
-            (Fate::Sticky { .. }, None) => return Err(Reason::NoAttribute),
-            (_, owner) => owner.and_then(|owner| self.shared.owners().pid(owner)),
-        };
-        let seen = pid
-            .filter(|_| request.pid() != 0)
-            .map_or(0, |pid| janitor::seen_pid(pid, request.pid()));
-        Ok(seen.to_string().into_bytes())
-    }
-
-    /// Opens a directory, or a queue through its door.
-    fn open_queue(&self, number: INodeNo, flags: FopenFlags, reply: ReplyOpen) {
-        let (opened, _after) = self.with(|tree, _| tree.opendir(ino(number)));
-        match opened {
-            Ok(id) => reply.opened(FileHandle(id.0), flags),
-            Err(reason) => reply.error(errno(reason)),
-        }
-    }
-
-    fn set_owner(
-        &self,
-        request: &Request,
-        ino: Ino,
-        value: &[u8],
-        flags: XattrFlags,
-    ) -> Outcome<()> {
-        let caller = caller(request);
-        let (fate, uid) = self
-            .with(|tree, _| {
-                tree.may_control(ino, caller)?;
-                Ok((tree.fate(ino)?, tree.getattr(ino)?.uid))
-            })
-            .0?;
-        let exists = !fate.is_sticky() || fate.owner().is_some();
-        match flags {
-            XattrFlags { create: true, .. } if exists => return Err(Reason::Exists),
-            XattrFlags { replace: true, .. } if !exists => return Err(Reason::NoAttribute),
-            _ => {}
-        }
-        let word: OwnerWord = owner_word(value)?;
-        if request.pid() == 0 || !self.proc_is_ours {
-            return Err(Reason::NoProcess);
-        }
-        let owners = self.shared.owners();
-        let owner = janitor::owner_by_word(owners, word, request.pid(), caller, uid)?;
-        let (set, _after) = self.with(|tree, _| tree.set_owner(ino, owner, caller));
-        match set {
-            Ok(()) => self.shared.watch(owner),
-            Err(_) => owners.release(owner),
-        }
-        set
-    }
-}
-
-fn reply_empty(reply: ReplyEmpty, outcome: Outcome<()>) {
-    match outcome {
-        Ok(()) => reply.ok(),
-        Err(reason) => reply.error(errno(reason)),
-    }
-}
-
-/// A name whose cache rules depend on what it is: queues are kept long (we tell when one goes), the
-/// links' names too, as every use of a link asks us; events never, because popping through a link
-/// removes a name that the kernel does not know of.
-fn reply_entry(reply: ReplyEntry, outcome: Outcome<Attr>) {
-    match outcome {
-        Ok(attr) => {
-            let (attr_ttl, entry_ttl) = match attr.kind {
-                Kind::Directory => (LONG, LONG),
-                Kind::Link => (NEVER, LONG),
-                Kind::File => (LONG, NEVER),
-            };
-            reply.entry_with_ttls(&attr_ttl, &entry_ttl, &attributes(&attr), GENERATION);
-        }
-        Err(reason) => reply.error(errno(reason)),
-    }
-}
-
-fn reply_attr(reply: ReplyAttr, outcome: Outcome<Attr>) {
-    match outcome {
-        Ok(attr) => {
-            let ttl = if attr.kind == Kind::Link { NEVER } else { LONG };
-            reply.attr(&ttl, &attributes(&attr));
-        }
-        Err(reason) => reply.error(errno(reason)),
-    }
-}
-
-fn reply_xattr(reply: ReplyXattr, size: u32, outcome: Outcome<Vec<u8>>) {
-    match outcome {
-        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
-        Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
-        Ok(value) => reply.data(&value),
-        Err(reason) => reply.error(errno(reason)),
-    }
-}
-
-fn is_door(number: INodeNo) -> bool {
-    matches!(ino(number).node(), Node::Door(_))
-}
 
 fn handle(fh: FileHandle) -> HandleId {
     HandleId(fh.0)
@@ -581,6 +369,7 @@ impl Filesystem for Ops {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
+        self.consumers.close(handle(fh));
         let ((), _after) = self.shared.with(|tree, now| tree.releasedir(handle(fh), now));
         reply.ok();
     }

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use fuser::{Config, INodeNo, Notifier, Session, SessionACL};
 
-use super::ops::Ops;
+use super::state::Ops;
 use crate::janitor::{KernelNotify, OwnerChoice, Shared};
 use crate::model::Ino;
 

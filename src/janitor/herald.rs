@@ -3,19 +3,24 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::shared::{NotifyPolicy, Shared};
 use super::visible::{MountIdentity, Stage};
 use crate::model::{Change, Ino};
-use crate::sys::process;
+use crate::sys::{background, process};
 
 /// Vanished events that wait to be shown one by one; beyond, each queue gets one ATTRIB.
 const GONE_MAX: usize = 8_192;
 
 /// Vanished events shown before queue ends are looked at again.
 const BATCH: usize = 128;
+
+/// How long the end of the process waits for what the herald is doing. It waits for nobody but our
+/// own session, so that is never reached unless something hangs anyway.
+const REST_WAIT: Duration = Duration::from_secs(2);
 
 /// The kernel's caches, as the FUSE edge can reach them.
 pub trait KernelNotify: Send + Sync {
@@ -66,6 +71,8 @@ pub struct Herald {
     bell: Condvar,
     thread: AtomicU32,
     ghost: Mutex<Option<Ghost>>,
+    /// Held while the herald acts.
+    acting: Mutex<()>,
 }
 
 /// Work taken from the inbox.
@@ -84,7 +91,15 @@ impl Herald {
             bell: Condvar::new(),
             thread: AtomicU32::new(0),
             ghost: Mutex::new(None),
+            acting: Mutex::new(()),
         }
+    }
+
+    /// Lets the herald finish what it is doing and begin nothing more while the answer is kept. To
+    /// be called before the process ends: a file call of the herald that the session thread, being
+    /// gone, never answers cannot be killed and would keep the process half alive for ever.
+    pub fn rest(&self) -> Option<MutexGuard<'_, ()>> {
+        self.acting.try_lock_for(REST_WAIT)
     }
 
     /// Whether a request comes from the herald itself: such a request changes nothing.
@@ -136,10 +151,15 @@ impl Herald {
 
     /// Runs until the process ends.
     pub(super) fn run(&self, shared: &Shared, notify: &dyn KernelNotify, identity: &MountIdentity) {
+        if let Err(error) = background::leave_descriptors() {
+            log::debug!("a kill may leave this process hanging: {error}");
+        }
         self.thread.store(process::thread_id(), Ordering::Relaxed);
         let mut stage = Stage::new(self, shared, notify, identity);
         loop {
-            match self.next() {
+            let work = self.next();
+            let _acting = self.acting.lock();
+            match work {
                 Work::Stale(change) => stage.correct(&change),
                 Work::Ended(queue, name) if self.policy == NotifyPolicy::Silent => {
                     stage.end_silently(queue, &name);

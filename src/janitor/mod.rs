@@ -1,15 +1,18 @@
 //! What happens beside requests: watching owners, deadlines, telling the kernel and inotify.
 //!
-//! Two threads. The [`reaper`] waits for the end of processes and for deadlines. The [`herald`] is
-//! the only thread that sends notifications to the kernel or makes file calls on our own mount; it
-//! holds no lock while it does, because either may wait for a directory's lock that somebody holds
-//! who waits for us. Request handlers only put work into their queues.
+//! The `reaper` waits for the end of processes and for deadlines. The `herald` is the only
+//! thread that makes file calls on our own mount or sends notifications to the kernel, these by the
+//! hand of the `courier`; it holds no lock that a handler takes while it does, because either may
+//! wait for a directory's lock that somebody holds who waits for us. Request handlers only put work
+//! into their queues.
 
+mod courier;
 mod herald;
 mod owners;
 mod pids;
 mod reaper;
 mod shared;
+mod trimmer;
 mod visible;
 
 pub use herald::{Ghost, KernelNotify};

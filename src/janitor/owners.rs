@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use parking_lot::Mutex;
 
 use crate::model::{OwnerId, Reason};
-use crate::sys::process;
+use crate::sys::{background, process};
 
 /// Which process owns a queue made by plain `mkdir`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +20,10 @@ pub enum OwnerChoice {
     /// The leader of its session.
     Session,
 }
+
+/// Descriptors that owners leave for everything else: telling of ends, reading the configuration
+/// again, unmounting.
+const RESERVED: u64 = 16;
 
 struct Watched {
     pid: u32,
@@ -62,7 +66,7 @@ impl Owners {
         if let Some(owner) = register.living(id) {
             return Ok(owner);
         }
-        let (pid, pidfd) = match process::pidfd_open(id) {
+        let (pid, pidfd) = match hold(id) {
             Ok(pidfd) => (id, pidfd),
             Err(error) => match error.raw_os_error() {
                 Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {
@@ -74,7 +78,7 @@ impl Owners {
                     if let Some(owner) = register.living(pid) {
                         return Ok(owner);
                     }
-                    (pid, process::pidfd_open(pid).map_err(reason)?)
+                    (pid, hold(pid).map_err(reason)?)
                 }
             },
         };
@@ -157,6 +161,16 @@ impl Register {
         self.by_id.insert(owner, watched);
         owner
     }
+}
+
+/// Opens a process, but never with the last descriptors.
+fn hold(id: u32) -> io::Result<OwnedFd> {
+    let pidfd = process::pidfd_open(id)?;
+    let number = u64::try_from(pidfd.as_raw_fd()).unwrap_or(u64::MAX);
+    if number.saturating_add(RESERVED) >= background::descriptor_limit() {
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
+    }
+    Ok(pidfd)
 }
 
 fn reason(error: io::Error) -> Reason {

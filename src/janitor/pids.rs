@@ -69,7 +69,13 @@ pub fn owner_by_word(
 ) -> Result<OwnerId, Reason> {
     let (owner, info) = match word {
         OwnerWord::Parent | OwnerWord::Session => {
-            relative(owners, tid, word).ok_or(Reason::NoProcess)?
+            let (owner, info) = relative(owners, tid, word).ok_or(Reason::NoProcess)?;
+            // That of the first process of a container lies outside: not the caller's to name.
+            if seen_pid(info.pid, tid) == 0 {
+                owners.release(owner);
+                return Err(Reason::NoProcess);
+            }
+            (owner, info)
         }
         OwnerWord::Pid(seen) => by_number(owners, seen, tid)?,
     };

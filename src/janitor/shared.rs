@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::courier::Courier;
 use super::herald::{Herald, KernelNotify};
 use super::owners::Owners;
 use super::reaper::{self, Alarm};
+use super::trimmer::Trimmer;
 use super::visible::MountIdentity;
 use crate::model::{Change, Now, OwnerId, Payload, Tree};
 use crate::sys::clock;
@@ -26,6 +28,7 @@ pub struct Shared {
     pub(super) owners: Owners,
     pub(super) herald: Herald,
     pub(super) alarm: Alarm,
+    trimmer: Trimmer,
 }
 
 /// What is left to do when the lock is free and the caller has its answer. Dropping it does it.
@@ -52,13 +55,14 @@ impl Shared {
     /// Puts a tree behind its lock.
     ///
     /// # Errors
-    /// When no descriptor is left for epoll.
+    /// When no descriptor is left for epoll, or no thread can be started.
     pub fn new(tree: Tree, policy: NotifyPolicy) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             tree: Mutex::new(tree),
             owners: Owners::new()?,
             herald: Herald::new(policy),
             alarm: Alarm::new()?,
+            trimmer: Trimmer::start()?,
         }))
     }
 
@@ -76,7 +80,7 @@ impl Shared {
         match change {
             Change::OwnerReleased(owner) => self.owners.release(owner),
             Change::Deadline => self.alarm.ring(),
-            Change::Drained => self.alarm.ask_for_trim(),
+            Change::Drained => self.trimmer.ask(),
             Change::Attributes(_)
             | Change::Entry { .. }
             | Change::Gone { .. }
@@ -108,7 +112,7 @@ impl Shared {
     }
 }
 
-/// Starts the janitor's two threads. They run until the process ends.
+/// Starts the janitor's threads. They run until the process ends.
 ///
 /// # Errors
 /// When no thread can be started.
@@ -119,9 +123,10 @@ pub fn start(
 ) -> std::io::Result<()> {
     let for_reaper = Arc::clone(shared);
     std::thread::Builder::new().name("reaper".into()).spawn(move || reaper::run(&for_reaper))?;
+    let courier = Courier::start(notify)?;
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name("herald".into())
-        .spawn(move || shared.herald.run(&shared, &*notify, &identity))?;
+        .spawn(move || shared.herald.run(&shared, &courier, &identity))?;
     Ok(())
 }

@@ -66,7 +66,8 @@ fn open_queue(root: &OwnedFd, name: &[u8]) -> nix::Result<OwnedFd> {
 
 /// Raises ATTRIB on an open directory. The handler changes nothing for us.
 fn touch(queue: &OwnedFd) -> nix::Result<()> {
-    let path = format!("/proc/self/fd/{}", queue.as_raw_fd());
+    // Not "self": this thread's descriptors are its own.
+    let path = format!("/proc/thread-self/fd/{}", queue.as_raw_fd());
     let now = TimeSpec::UTIME_NOW;
     utimensat(AT_FDCWD, path.as_str(), &now, &now, UtimensatFlags::FollowSymlink)
 }

@@ -31,8 +31,16 @@ pub const XATTR_OVERHEAD_BYTES: u64 = 64;
 /// Most entries that one hold of the tree's lock removes on the filesystem's own account.
 pub const SWEEP_ENTRIES_MAX: usize = 1_024;
 
-/// Bytes freed since the last trim from which giving memory back to the system is worth a call.
-pub const TRIM_BYTES_MIN: u64 = 8 << 20;
+/// Giving memory back to the system is worth a call when the bytes in use have fallen since the last
+/// one by this part of what is left ...
+pub const TRIM_PART: u64 = 8;
+
+/// ... but by no less than this, bytes. What is freed and not given back can hold twelve times as
+/// much: an event of 350 bytes may be all that is left on a page.
+pub const TRIM_BYTES_MIN: u64 = 512 << 10;
+
+/// ... and never needs to fall by more than this, bytes.
+pub const TRIM_BYTES_MAX: u64 = 8 << 20;
 
 /// Nanoseconds in a second.
 pub const SECOND_NS: i64 = 1_000_000_000;

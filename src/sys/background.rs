@@ -10,6 +10,8 @@ use nix::unistd::{
     ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, setsid,
 };
 
+use super::plain;
+
 /// Which side of the fork this process is.
 pub enum Side {
     /// The process that was started; it waits for word of the other one.
@@ -24,12 +26,17 @@ pub struct Waiting {
     word: File,
 }
 
-/// The child's end: dropped without [`Report::ready`] it means failure.
+/// The child's end: dropped without a word it means failure.
 pub struct Report {
     word: File,
 }
 
-/// Splits off the daemon. Call it while there is a single thread.
+/// First byte of the child's word when it serves; anything else is the text of a failure.
+const READY: u8 = 0;
+
+/// Splits off the daemon, which leaves terminal and working directory at once: a thread that it
+/// starts with descriptors of its own must not take those of the caller along. Call it while there
+/// is a single thread.
 ///
 /// # Errors
 /// When the system has no process or descriptor left.
@@ -43,37 +50,63 @@ pub fn split() -> io::Result<Side> {
         }
         ForkResult::Child => {
             drop(reader);
-            setsid()?;
-            Ok(Side::Child(Report { word: writer.into() }))
+            let report = Report { word: writer.into() };
+            match leave_terminal() {
+                Ok(()) => Ok(Side::Child(report)),
+                Err(error) => {
+                    report.failed(&format!("/dev/null: {}", plain(&error)));
+                    std::process::exit(1)
+                }
+            }
         }
     }
 }
 
+fn leave_terminal() -> io::Result<()> {
+    setsid()?;
+    chdir("/")?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    Ok(())
+}
+
 impl Waiting {
-    /// Waits until the daemon serves or has failed. Returns whether it serves.
-    pub fn wait(mut self) -> bool {
-        let mut word = [0];
-        let ready = matches!(self.word.read(&mut word), Ok(1));
-        if !ready {
-            // It said why on standard error; take its status so that no zombie stays.
-            let _: nix::Result<WaitStatus> = waitpid(self.child, None);
+    /// Waits until the daemon serves or has failed.
+    ///
+    /// # Errors
+    /// The text of the failure; empty if the daemon died without a word.
+    pub fn wait(mut self) -> Result<(), String> {
+        let mut first = [0];
+        let mut word = Vec::new();
+        if matches!(self.word.read(&mut first), Ok(1)) {
+            if first == [READY] {
+                return Ok(());
+            }
+            word.extend_from_slice(&first);
+            // A failed daemon ends, and with it its end of the pipe; what was read counts anyway.
+            let _ = self.word.read_to_end(&mut word);
         }
-        ready
+        // So that no zombie stays.
+        let _: nix::Result<WaitStatus> = waitpid(self.child, None);
+        Err(String::from_utf8_lossy(&word).into_owned())
     }
 }
 
 impl Report {
-    /// Lets go of the terminal and the working directory and tells the parent to return.
+    /// Tells the parent to return.
     ///
     /// # Errors
-    /// When `/dev/null` cannot be opened.
-    pub fn ready(mut self) -> io::Result<()> {
-        chdir("/")?;
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        dup2_stdin(&null)?;
-        dup2_stdout(&null)?;
-        dup2_stderr(&null)?;
-        self.word.write_all(b"1")
+    /// When the parent is gone.
+    pub fn ready(&mut self) -> io::Result<()> {
+        self.word.write_all(&[READY])
+    }
+
+    /// Tells the parent why there is no mount.
+    pub fn failed(mut self, why: &str) {
+        // Nobody is left to hear it if that fails.
+        let _ = self.word.write_all(why.as_bytes());
     }
 }
 
@@ -103,4 +136,29 @@ pub fn raise_descriptor_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+}
+
+/// Gives the calling thread a descriptor table of its own that holds nothing above standard error.
+///
+/// A thread that waits in the kernel for an answer of this very process can die only when the
+/// device closes over which the answer would come; so it must not hold the device itself. From then
+/// on the thread must use and close no descriptor but those that it opens.
+///
+/// # Errors
+/// What the system says; the table is shared as before then.
+pub fn leave_descriptors() -> io::Result<()> {
+    // SAFETY: only the table of this thread changes, and the caller keeps to what is said above.
+    if unsafe { libc::unshare(libc::CLONE_FILES) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above; the others keep their own descriptors.
+    if unsafe { libc::close_range(3, libc::c_uint::MAX, 0) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// How many files this process may have open.
+pub fn descriptor_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
 }

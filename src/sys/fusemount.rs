@@ -7,13 +7,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
 };
 
 use super::mounts::escape_option;
+use super::plain;
 
 /// The file system type as `mount` shows it.
 pub const FS_TYPE: &str = "fuse.eventfs";
@@ -101,14 +101,6 @@ fn mount_directly(point: &Path, request: &Request) -> io::Result<OwnedFd> {
 
 fn all_flags(request: &Request) -> impl Iterator<Item = Flag> + '_ {
     [Flag::NOSUID, Flag::NODEV].into_iter().chain(request.flags.iter().copied())
-}
-
-/// The text of a system error without its number.
-fn plain(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => Errno::from_raw(code).desc().to_owned(),
-        None => error.to_string(),
-    }
 }
 
 fn mount_by_helper(point: &Path, request: &Request) -> io::Result<OwnedFd> {

@@ -10,3 +10,13 @@ pub mod ioctl;
 pub mod memory;
 pub mod mounts;
 pub mod process;
+
+use std::io;
+
+/// The text of a system error, without its number.
+pub fn plain(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
+        None => error.to_string(),
+    }
+}

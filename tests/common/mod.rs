@@ -1,5 +1,5 @@
 //! Help for tests on real mounts: a mount that unmounts itself and demands an orderly end.
-#![allow(dead_code, reason = "every test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 /// The program under test.
@@ -34,6 +35,34 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Held for writing while a new child process may hold copies of this process's descriptors. A close
+/// that must be the last one (it publishes an event) is made under [`no_forks`].
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// The process that runs the tests: a child made by fork finds the lock held for ever.
+static TESTER: OnceLock<u32> = OnceLock::new();
+
+/// Until it is dropped no child process begins, and none holds a copy of a descriptor of ours.
+/// `None` in such a child itself.
+pub fn no_forks() -> Option<RwLockReadGuard<'static, ()>> {
+    let own = std::process::id();
+    (*TESTER.get_or_init(|| own) == own)
+        .then(|| FORKS.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// To be held from before a fork until the child has executed a program or ended.
+pub fn forking() -> Option<RwLockWriteGuard<'static, ()>> {
+    let own = std::process::id();
+    (*TESTER.get_or_init(|| own) == own)
+        .then(|| FORKS.write().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// Starts a program; returns when it runs.
+pub fn spawn(command: &mut Command) -> Child {
+    let _guard = forking();
+    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
 /// A mount of its own for one test, served by `eventfs -f`.
 pub struct Mounted {
     pub point: PathBuf,
@@ -59,13 +88,8 @@ impl Mounted {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
         let point = dir.path().join("mnt");
         fs::create_dir(&point).expect("mountpoint");
-        let daemon = Command::new(EVENTFS)
-            .arg("-f")
-            .args(args)
-            .arg(&point)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("eventfs starts");
+        let mut command = Command::new(EVENTFS);
+        let daemon = spawn(command.arg("-f").args(args).arg(&point).stdin(Stdio::null()));
         let mounted = Self { point, daemon, _dir: dir };
         wait_until("the mount", || is_mounted(&mounted.point));
         mounted
@@ -98,6 +122,16 @@ impl Mounted {
     /// Ends the daemon by SIGTERM and demands exit status 0 and no mount left. `drop` does the same.
     pub fn end(mut self) {
         self.finish();
+    }
+
+    /// Waits until the daemon has ended by itself; returns whether it says that all was well.
+    pub fn wait_end(&mut self) -> bool {
+        let mut status = None;
+        wait_until("the end of the daemon", || {
+            status = self.daemon.try_wait().expect("wait");
+            status.is_some()
+        });
+        status.is_some_and(|status| status.success())
     }
 
     fn finish(&mut self) {
@@ -192,17 +226,16 @@ pub fn names(dir: &Path) -> Vec<String> {
 
 /// Runs a shell script in a directory.
 pub fn sh(dir: &Path, script: &str) -> Output {
-    Command::new("bash").arg("-c").arg(script).current_dir(dir).output().expect("bash")
+    let mut command = Command::new("bash");
+    command.arg("-c").arg(script).current_dir(dir);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    spawn(&mut command).wait_with_output().expect("bash")
 }
 
 /// Runs a shell script in a directory, demands success, returns its output.
 pub fn sh_ok(dir: &Path, script: &str) -> String {
     let output = sh(dir, script);
-    assert!(
-        output.status.success(),
-        "{script}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
@@ -231,6 +264,7 @@ pub fn as_user_with_groups<F: FnOnce() -> io::Result<()>>(
     use nix::unistd::{ForkResult, Gid, Uid, fork, setgroups, setresgid, setresuid};
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    let _guard = forking();
     #[allow(unsafe_code)]
     // SAFETY: the child only makes system calls and leaves by _exit. Allocation in it is safe with
     // glibc, whose fork handlers keep malloc usable.

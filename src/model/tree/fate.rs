@@ -234,6 +234,7 @@ impl Tree {
                 return;
             }
             left -= 1;
+            self.forget_if_open(slot);
             self.detach(slot, now);
         }
     }

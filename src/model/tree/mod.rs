@@ -115,7 +115,8 @@ pub struct Tree {
     space: space::Used,
     changes: Vec<Change>,
     trash: Vec<Payload>,
-    freed_bytes: u64,
+    /// The most bytes in use since memory was last reported free.
+    high_bytes: u64,
 }
 
 impl Tree {
@@ -149,7 +150,7 @@ impl Tree {
             space: space::Used::default(),
             changes: Vec::new(),
             trash: Vec::new(),
-            freed_bytes: 0,
+            high_bytes: 0,
         }
     }
 

@@ -265,6 +265,16 @@ impl Tree {
         self.free_if_unused(file);
     }
 
+    /// Has the kernel forget the name of an open file before that is removed without the kernel's
+    /// knowledge: a name kept beyond the last close would hold the queue.
+    pub(super) fn forget_if_open(&mut self, slot: u32) {
+        if self.file(self.file_of(slot)).opens > 0 {
+            let parent = Node::Queue(self.queue_of(slot)).into();
+            let name = self.entry(slot).name.as_bytes().into();
+            self.changes.push(Change::Entry { parent, name });
+        }
+    }
+
     /// Frees a file that nothing refers to.
     pub(super) fn free_if_unused(&mut self, key: Key) {
         let file = self.file(key);

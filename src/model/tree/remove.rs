@@ -25,8 +25,11 @@ impl Tree {
         let by_link = is_link_name(name);
         let slot = if by_link { self.link_target(queue, name) } else { self.find(queue, name) };
         let slot = slot.ok_or(Reason::NotFound)?;
-        if by_link && self.settings.report_popped {
-            self.report_gone(slot, Cause::Popped);
+        if by_link {
+            self.forget_if_open(slot);
+            if self.settings.report_popped {
+                self.report_gone(slot, Cause::Popped);
+            }
         }
         self.remove_entry(slot, now);
         Ok(())

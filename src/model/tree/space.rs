@@ -4,8 +4,8 @@ use super::Tree;
 use crate::model::change::Change;
 use crate::model::error::{Outcome, Reason};
 use crate::model::limits::{
-    EVENT_OVERHEAD_BYTES, LINK_OVERHEAD_BYTES, QUEUE_OVERHEAD_BYTES, TRIM_BYTES_MIN,
-    XATTR_OVERHEAD_BYTES,
+    EVENT_OVERHEAD_BYTES, LINK_OVERHEAD_BYTES, QUEUE_OVERHEAD_BYTES, TRIM_BYTES_MAX,
+    TRIM_BYTES_MIN, TRIM_PART, XATTR_OVERHEAD_BYTES,
 };
 
 #[derive(Default)]
@@ -75,10 +75,12 @@ impl Tree {
     }
 
     pub(super) fn give_back(&mut self, bytes: u64) {
+        // Between two calls it only rises, so its highest is seen here.
+        self.high_bytes = self.high_bytes.max(self.space.bytes);
         self.space.bytes -= bytes;
-        self.freed_bytes += bytes;
-        if self.freed_bytes >= TRIM_BYTES_MIN {
-            self.freed_bytes = 0;
+        let worth_a_trim = (self.space.bytes / TRIM_PART).clamp(TRIM_BYTES_MIN, TRIM_BYTES_MAX);
+        if self.high_bytes - self.space.bytes >= worth_a_trim {
+            self.high_bytes = self.space.bytes;
             self.changes.push(Change::Drained);
         }
     }

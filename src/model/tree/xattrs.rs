@@ -33,7 +33,7 @@ impl XattrFlags {
 
 impl Tree {
     /// The value of an attribute. That of `user.eventfs_owner` depends on who reads it: the caller of
-    /// this function asks [`Tree::owner`] instead.
+    /// this function asks [`Tree::fate`] instead.
     ///
     /// # Errors
     /// `NoAttribute`, `NotFound`.

@@ -1,0 +1,61 @@
+//! Times on a machine that others use too: many short rounds, of which the quiet ones count.
+
+use std::time::{Duration, Instant};
+
+/// Times of one operation in several rounds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rounds {
+    each: Vec<Duration>,
+}
+
+impl Rounds {
+    /// Runs `operation` for every number of a range and keeps the time of one.
+    pub(crate) fn run<E>(
+        &mut self,
+        numbers: std::ops::Range<u32>,
+        mut operation: impl FnMut(u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let count = numbers.len().max(1) as u32;
+        let start = Instant::now();
+        for number in numbers {
+            operation(number)?;
+        }
+        self.each.push(start.elapsed() / count);
+        Ok(())
+    }
+
+    /// The time that one round in twenty does not exceed: nearly the best, but not by luck.
+    pub(crate) fn quiet(&self) -> Duration {
+        self.rank(20)
+    }
+
+    pub(crate) fn median(&self) -> Duration {
+        self.rank(2)
+    }
+
+    /// The time that one round in `part` does not exceed.
+    fn rank(&self, part: usize) -> Duration {
+        let mut sorted = self.each.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / part).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.each.len()
+    }
+}
+
+/// How many times `a` is `b`.
+pub(crate) fn ratio(a: Duration, b: Duration) -> f64 {
+    a.as_secs_f64() / b.as_secs_f64().max(1e-12)
+}
+
+/// As microseconds.
+pub(crate) fn us(time: Duration) -> String {
+    format!("{:.1} µs", time.as_secs_f64() * 1e6)
+}
+
+/// As milliseconds.
+pub(crate) fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}

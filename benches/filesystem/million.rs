@@ -1,0 +1,95 @@
+//! A long queue: its memory, its speed, and what is left of it after a drain.
+
+use std::time::{Duration, Instant};
+
+use crate::common::calls::Dir;
+use crate::common::mount::Eventfs;
+use crate::common::table::Row;
+use crate::common::{Broken, scale};
+use crate::depth::{Queue, compare};
+
+/// Resident bytes that an event of 200 bytes with a name of 13 may cost.
+const EVENT_BYTES_MAX: f64 = 350.0;
+
+/// Resident bytes that may be left of a drained queue.
+const LEFT_BYTES_MAX: i64 = 16 << 20;
+
+/// The daemon gives memory back at its leisure, but not later than this.
+const TRIM_BOUND: Duration = Duration::from_secs(10);
+
+/// Depth of the short queue.
+const SHORT: u32 = 1_000;
+
+pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
+    let depth = scale(1_000_000, 100_000);
+    let (rounds, mounted) = (scale(200, 40), Eventfs::start(&[])?);
+    let dir = Dir::open(&mounted.queue("long")?)?;
+    // What the first requests of all need is not the queue's.
+    for number in 0..SHORT {
+        dir.put(number)?;
+        dir.take(b"head")?;
+    }
+    let empty = mounted.resident_bytes()?;
+    let start = Instant::now();
+    let mut long = Queue::filled(dir, depth)?;
+    let filling = start.elapsed();
+    let full = mounted.resident_bytes()?;
+    let each = full.saturating_sub(empty) as f64 / f64::from(depth);
+    let mut rows = vec![
+        Row::checked(
+            &format!("memory of an event at {depth}"),
+            "350 bytes",
+            format!("{each:.0} bytes"),
+            each <= EVENT_BYTES_MAX,
+        )
+        .under(format!(
+            "200 bytes, 13-byte name; RSS {} to {}; filled in {:.0} s",
+            mib(empty.cast_signed()),
+            mib(full.cast_signed()),
+            filling.as_secs_f64()
+        )),
+    ];
+
+    let other = Eventfs::start(&[])?;
+    let mut short = Queue::filled(Dir::open(&other.queue("short")?)?, SHORT)?;
+    rows.extend(compare(&mut short, &mut long, rounds)?);
+    drop((short, other));
+
+    rows.push(drain(&mounted, &long, empty)?);
+    Ok(rows)
+}
+
+fn drain(mounted: &Eventfs, queue: &Queue, empty: u64) -> Result<Row, Broken> {
+    let start = Instant::now();
+    for _ in 0..queue.depth() {
+        queue.dir().unlink(b"head")?;
+    }
+    let drained = start.elapsed();
+    let (start, mut back) = (Instant::now(), Duration::ZERO);
+    let mut left = i64::MAX;
+    while start.elapsed() < TRIM_BOUND {
+        let now = mounted.resident_bytes()?.cast_signed() - empty.cast_signed();
+        if now < left {
+            (left, back) = (now, start.elapsed());
+        }
+        if left <= LEFT_BYTES_MAX && back + Duration::from_secs(2) < start.elapsed() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(Row::checked(
+        &format!("memory left after a drain of {}", queue.depth()),
+        "16 MiB",
+        mib(left),
+        left <= LEFT_BYTES_MAX,
+    )
+    .under(format!(
+        "over the start; reached {:.1} s after a drain of {:.0} s (unlink head)",
+        back.as_secs_f64(),
+        drained.as_secs_f64()
+    )))
+}
+
+fn mib(bytes: i64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}

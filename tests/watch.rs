@@ -1,0 +1,21 @@
+//! What inotify tells of queues and events: on real mounts, through the real interface.
+
+mod common;
+#[path = "watch/deadlock.rs"]
+mod deadlock;
+#[path = "watch/ends.rs"]
+mod ends;
+#[path = "watch/held.rs"]
+mod held;
+#[path = "fate/kid.rs"]
+mod kid;
+#[path = "watch/race.rs"]
+mod race;
+#[path = "watch/storm.rs"]
+mod storm;
+#[path = "watch/vanish.rs"]
+mod vanish;
+#[path = "watch/watcher.rs"]
+mod watcher;
+#[path = "watch/write.rs"]
+mod write;
