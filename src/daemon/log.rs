@@ -8,9 +8,14 @@ use nix::syslog::{Facility, Priority, Severity, syslog};
 /// Environment variable with `env_logger` filters; `RUST_LOG` is read when it is absent.
 const FILTER_VARIABLE: &str = "EVENTFS_LOG";
 
+/// Where fuser complains of answers that nobody waits for any more, because the caller was killed:
+/// no news to an administrator.
+const FUSER_REPLIES: &str = "fuser::reply";
+
 /// Messages go to standard error; under systemd with the priority that the journal understands.
 pub(super) fn to_stderr(debug: bool) {
-    let default = if debug { "debug" } else { "info" };
+    let quiet = format!("info,{FUSER_REPLIES}=off");
+    let default = if debug { "debug" } else { &quiet };
     let filters = std::env::var(FILTER_VARIABLE).or_else(|_| std::env::var("RUST_LOG"));
     let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let built = env_logger::Builder::new()
@@ -37,7 +42,7 @@ struct Syslog;
 
 impl Log for Syslog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Info
+        metadata.level() <= Level::Info && !metadata.target().starts_with(FUSER_REPLIES)
     }
 
     fn log(&self, record: &Record<'_>) {
