@@ -2,6 +2,8 @@
 
 #[path = "cli/access.rs"]
 mod access;
+#[path = "fate/binding.rs"]
+mod binding;
 mod common;
 #[path = "cli/end.rs"]
 mod end;

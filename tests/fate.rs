@@ -2,6 +2,8 @@
 
 #[path = "fate/attribute.rs"]
 mod attribute;
+#[path = "fate/binding.rs"]
+mod binding;
 #[path = "fate/bound.rs"]
 mod bound;
 mod common;

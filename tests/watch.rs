@@ -1,5 +1,7 @@
 //! What inotify tells of queues and events: on real mounts, through the real interface.
 
+#[path = "fate/binding.rs"]
+mod binding;
 mod common;
 #[path = "watch/deadlock.rs"]
 mod deadlock;

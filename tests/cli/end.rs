@@ -8,13 +8,10 @@ use std::process::Command;
 use nix::mount::{MntFlags, MsFlags, mount, umount, umount2};
 use nix::sys::signal::Signal;
 
+use crate::binding::{Bound, bind};
 use crate::common::{Mounted, errno, is_listed, names, sh_ok, wait_until};
 use crate::kid::Kid;
 use crate::place::{Place, output};
-
-fn bind(what: &Path, point: &Path) {
-    mount(Some(what), point, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("bind mount");
-}
 
 fn tmpfs(point: &Path) {
     mount(Some("none"), point, Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("tmpfs");
@@ -68,12 +65,10 @@ fn open_files_and_working_directories_are_no_obstacle_to_sigterm() {
 fn bind_mounts_that_remain_go_stale() {
     let mut mounted = Mounted::new();
     let queue = mounted.queue("q");
-    let dir = tempfile::tempdir().expect("temporary directory");
-    bind(&queue, dir.path());
+    let bound = Bound::of(&queue);
     mounted.signal(Signal::SIGTERM);
     assert!(mounted.wait_end());
-    assert_eq!(errno(fs::read_dir(dir.path()).map(drop)), libc::ENOTCONN);
-    detach(dir.path());
+    assert_eq!(errno(fs::read_dir(&bound.point).map(drop)), libc::ENOTCONN);
 }
 
 #[test]
@@ -109,15 +104,13 @@ fn fusermount3_ends_it() {
 fn it_serves_on_while_a_bind_mount_is_left_and_ends_with_the_last() {
     let mut mounted = Mounted::new();
     let (queue, other) = (mounted.queue("q"), mounted.queue("other"));
-    let (one, two) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
-    bind(&queue, one.path());
-    bind(&other, two.path());
+    let (one, two) = (Bound::of(&queue), Bound::of(&other));
     umount(&mounted.point).expect("umount");
-    fs::write(one.path().join("e"), "x").expect("it serves");
-    assert_eq!(fs::read_to_string(one.path().join("head")).expect("read"), "x");
-    umount(one.path()).expect("umount");
-    fs::write(two.path().join("e"), "x").expect("it serves still");
-    umount(two.path()).expect("umount");
+    fs::write(one.path("e"), "x").expect("it serves");
+    assert_eq!(fs::read_to_string(one.path("head")).expect("read"), "x");
+    one.off();
+    fs::write(two.path("e"), "x").expect("it serves still");
+    two.off();
     assert!(mounted.wait_end());
 }
 
@@ -127,15 +120,14 @@ fn with_the_mountpoint_gone_queues_still_end_with_their_owners() {
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
     fs::write(queue.join("e"), "x").expect("write");
-    let dir = tempfile::tempdir().expect("dir");
-    bind(&queue, dir.path());
+    let bound = Bound::of(&queue);
     umount(&mounted.point).expect("umount");
     kid.kill();
-    wait_until("the end of the queue", || names(dir.path()).is_empty());
+    wait_until("the end of the queue", || names(&bound.point).is_empty());
     wait_until("create to fail", || {
-        File::create(dir.path().join("new")).is_err_and(|e| e.raw_os_error() == Some(libc::ENOENT))
+        File::create(bound.path("new")).is_err_and(|e| e.raw_os_error() == Some(libc::ENOENT))
     });
-    umount(dir.path()).expect("umount");
+    bound.off();
     assert!(mounted.wait_end());
 }
 
@@ -143,12 +135,10 @@ fn with_the_mountpoint_gone_queues_still_end_with_their_owners() {
 fn a_signal_ends_it_while_only_bind_mounts_are_left() {
     let mut mounted = Mounted::new();
     let queue = mounted.queue("q");
-    let dir = tempfile::tempdir().expect("dir");
-    bind(&queue, dir.path());
+    let _bound = Bound::of(&queue);
     umount(&mounted.point).expect("umount");
     mounted.signal(Signal::SIGTERM);
     assert!(mounted.wait_end());
-    detach(dir.path());
 }
 
 #[test]
@@ -169,8 +159,7 @@ fn a_foreign_mount_on_top_is_left_alone_by_the_end() {
 fn a_foreign_mount_in_our_place_is_left_alone_by_the_end() {
     let mut mounted = Mounted::new();
     let queue = mounted.queue("q");
-    let dir = tempfile::tempdir().expect("dir");
-    bind(&queue, dir.path());
+    let _bound = Bound::of(&queue);
     umount(&mounted.point).expect("umount");
     tmpfs(&mounted.point);
     fs::write(mounted.path("precious"), "x").expect("write");
@@ -178,19 +167,17 @@ fn a_foreign_mount_in_our_place_is_left_alone_by_the_end() {
     assert!(mounted.wait_end());
     assert_eq!(fs::read_to_string(mounted.path("precious")).expect("read"), "x");
     detach(&mounted.point);
-    detach(dir.path());
 }
 
 #[test]
 fn a_foreign_mount_in_our_place_survives_the_end_of_the_last_bind_mount() {
     let mut mounted = Mounted::new();
     let queue = mounted.queue("q");
-    let dir = tempfile::tempdir().expect("dir");
-    bind(&queue, dir.path());
+    let bound = Bound::of(&queue);
     umount(&mounted.point).expect("umount");
     tmpfs(&mounted.point);
     fs::write(mounted.path("precious"), "x").expect("write");
-    umount(dir.path()).expect("umount");
+    bound.off();
     assert!(mounted.wait_end());
     assert_eq!(fs::read_to_string(mounted.path("precious")).expect("read"), "x");
     detach(&mounted.point);

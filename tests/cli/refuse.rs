@@ -50,14 +50,13 @@ fn a_mountpoint_that_is_an_eventfs_already() {
 }
 
 #[test]
-fn a_queue_is_no_mountpoint_in_a_way() {
-    // Mounting inside another eventfs is like mounting anywhere else.
-    let (place, inner) = (Place::new(), Place::new());
+fn a_mountpoint_in_a_directory_of_queues_that_is_missing() {
+    let place = Place::new();
     place.mount(&[]);
     let missing = place.path("no_such_queue");
     let line = one_line(&eventfs(&[missing.to_str().expect("UTF-8")]), 1);
     assert!(line.contains("No such file or directory"), "{line}");
-    inner.demand_nothing_left();
+    assert_eq!(place.daemons().len(), 1);
 }
 
 #[test]

@@ -107,8 +107,6 @@ fn a_bad_file_is_reported_and_the_old_settings_stay() {
 #[test]
 fn quota_files_of_the_original_are_read_again() {
     let config = "[eventfs-config]\nquotas=quotas.d\n";
-    let place = Place::new();
-    drop(place);
     let mut served = Served::start_with_quotas(config, 1);
     assert_eq!(served.queues_of_user(), 1);
     write_quota(served.file.parent().expect("directory"), 2);

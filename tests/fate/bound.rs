@@ -2,42 +2,10 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-
+use crate::binding::{Bound, bind};
 use crate::common::{Mounted, errno, is_listed, names, sh, sh_ok, wait_until};
 use crate::kid::{Kid, strict, wait_gone};
-
-/// A bind mount that is taken off at the end of the test.
-struct Bound {
-    point: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Bound {
-    fn of(what: &Path) -> Self {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        let point = dir.path().join("bound");
-        fs::create_dir(&point).expect("mkdir");
-        bind(what, &point);
-        Self { point, _dir: dir }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.point.join(name)
-    }
-}
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        let _ = umount2(&self.point, MntFlags::MNT_DETACH);
-    }
-}
-
-fn bind(what: &Path, point: &Path) {
-    mount(Some(what), point, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("bind mount");
-}
 
 #[test]
 fn a_bind_mount_shows_its_queue_alone() {

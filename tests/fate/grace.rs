@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::{Mounted, get, set, sh_ok};
+use crate::common::{Mounted, get, set, sh_ok, wait_until};
 use crate::kid::{Kid, forlorn, kill9, patient, strict, wait_gone};
 
 const OWNER: &str = "user.eventfs_owner";
@@ -31,8 +31,9 @@ fn remove(path: &Path, name: &str) -> std::io::Result<()> {
 fn the_queue_of_a_mkdir_command_stands_during_the_grace() {
     let mounted = patient();
     orphan(&mounted, "q");
-    assert_eq!(get(&mounted.path("q"), OWNER).as_deref(), Some("0"), "nobody owns it");
-    assert_eq!(get(&mounted.path("q"), STICKY), None);
+    let queue = mounted.path("q");
+    wait_until("the end of the owner", || get(&queue, OWNER).as_deref() == Some("0"));
+    assert_eq!(get(&queue, STICKY), None);
 }
 
 #[test]
@@ -114,9 +115,7 @@ fn an_owner_within_the_grace_leaves_an_orphan() {
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
     kid.kill();
-    crate::common::wait_until("the end of the owner", || {
-        get(&queue, OWNER).as_deref() == Some("0")
-    });
+    wait_until("the end of the owner", || get(&queue, OWNER).as_deref() == Some("0"));
 }
 
 #[test]
@@ -125,9 +124,7 @@ fn the_grace_of_a_chosen_owner_is_the_same() {
     // The parent of mkdir ends with its script.
     sh_ok(&mounted.point, "mkdir q; :");
     let queue = mounted.path("q");
-    crate::common::wait_until("the end of the owner", || {
-        get(&queue, OWNER).as_deref() == Some("0")
-    });
+    wait_until("the end of the owner", || get(&queue, OWNER).as_deref() == Some("0"));
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use nix::mount::{MntFlags, umount, umount2};
+
+use crate::binding::Bound;
 use crate::common::{Mounted, names, wait_until};
 use crate::kid::{Kid, wait_gone};
 use crate::watcher::Watcher;
@@ -142,22 +145,18 @@ fn the_herald_keeps_nothing_open() {
     Kid::with_queue(&mounted.path("q")).kill();
     watcher.wait_for("root: DELETE,ISDIR q");
     drop(watcher);
-    wait_until("umount", || nix::mount::umount(&mounted.point).is_ok());
+    wait_until("umount", || umount(&mounted.point).is_ok());
 }
 
 #[test]
 fn ends_are_told_through_a_mount_that_was_moved() {
     let mounted = mount("lazy");
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let (from, to) = (mounted.point.as_path(), dir.path());
-    let bind = nix::mount::MsFlags::MS_BIND;
-    nix::mount::mount(Some(from), to, None::<&str>, bind, None::<&str>).expect("bind");
-    nix::mount::umount2(from, nix::mount::MntFlags::MNT_DETACH).expect("umount");
-    let queue = dir.path().join("q");
+    let bound = Bound::of(&mounted.point);
+    umount2(&mounted.point, MntFlags::MNT_DETACH).expect("umount");
+    let queue = bound.path("q");
     let kid = Kid::with_queue(&queue);
-    let mut watcher = Watcher::of("root", to);
+    let mut watcher = Watcher::of("root", &bound.point);
     kid.kill();
     watcher.wait_for("root: DELETE,ISDIR q");
     drop(watcher);
-    nix::mount::umount2(to, nix::mount::MntFlags::MNT_DETACH).expect("umount");
 }

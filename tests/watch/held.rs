@@ -4,8 +4,7 @@ use std::env::set_current_dir;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-
+use crate::binding::Bound;
 use crate::common::{Mounted, names};
 use crate::kid::Kid;
 use crate::watcher::Watcher;
@@ -83,10 +82,8 @@ fn an_event_being_written_holds_it() {
 #[test]
 fn a_bind_mount_holds_it() {
     let scene = scene();
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let point = dir.path();
-    mount(Some(&scene.queue), point, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("bind");
-    end_while_held(scene, || umount2(point, MntFlags::MNT_DETACH).expect("umount"));
+    let bound = Bound::of(&scene.queue);
+    end_while_held(scene, || bound.off());
 }
 
 #[test]

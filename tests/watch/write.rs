@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, mknod};
 
+use crate::binding::Bound;
 use crate::common::{Mounted, as_user, sh_ok, skip};
 use crate::watcher::Watcher;
 
@@ -53,18 +53,17 @@ fn it_is_told_whoever_made_it() {
 fn it_is_told_through_every_bind_mount() {
     let mounted = Mounted::with("allow_other");
     let queue = mounted.queue("q");
-    let dir = tempfile::tempdir().expect("temporary directory");
-    mount(Some(&queue), dir.path(), None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("bind");
+    let bound = Bound::of(&queue);
     let mut watcher = Watcher::of("q", &queue);
-    watcher.add("q", dir.path());
-    fs::write(dir.path().join("e"), "x").expect("write");
+    watcher.add("q", &bound.point);
+    fs::write(bound.path("e"), "x").expect("write");
     watcher.wait_for("q: CLOSE_WRITE e");
     drop(watcher);
-    let mut watcher = Watcher::of("bound", dir.path());
+    let mut watcher = Watcher::of("bound", &bound.point);
     fs::write(queue.join("f"), "x").expect("write");
     watcher.wait_for("bound: CLOSE_WRITE f");
     drop(watcher);
-    umount2(dir.path(), MntFlags::MNT_DETACH).expect("umount");
+    bound.off();
 }
 
 #[test]
