@@ -91,6 +91,11 @@ impl Place {
         Ok(scanner)
     }
 
+    /// Whether there is reason to believe that the directory was removed.
+    pub(super) fn is_gone(&self) -> bool {
+        !std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.nlink() > 0)
+    }
+
     /// Inotify has told something: a look is worth while.
     pub(super) fn wake(&mut self) {
         if !self.ended {

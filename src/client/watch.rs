@@ -26,6 +26,10 @@ const SECOND_LOOKS: [Duration; 8] = [
     Duration::from_millis(1_000),
 ];
 
+/// Pause between looks at the attributes of directories, from the kernel's cache: inotify does not
+/// tell of a removal while the directory is mounted elsewhere.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Things told of one queue at once, roughly; more are told by the next call.
 const SEEN_MAX: usize = 1_024;
 
@@ -101,8 +105,13 @@ impl Watch {
                 return Ok(None);
             }
             let next_look = self.places.iter().filter_map(|place| place.due).min();
-            match self.arrivals.wait_while_read(next_look, output)? {
+            let idle_look = Instant::now() + IDLE_PAUSE;
+            let until = next_look.map_or(idle_look, |next_look| next_look.min(idle_look));
+            match self.arrivals.wait_while_read(Some(until), output)? {
                 Some(Woken::Events(events)) => self.hear(&events),
+                Some(Woken::TimedOut) if next_look.is_none() => {
+                    self.places.iter_mut().filter(|place| place.is_gone()).for_each(Place::wake);
+                }
                 Some(Woken::TimedOut) => {}
                 None => return Ok(None),
             }

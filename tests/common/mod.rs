@@ -198,11 +198,7 @@ pub fn sh(dir: &Path, script: &str) -> Output {
 /// Runs a shell script in a directory, demands success, returns its output.
 pub fn sh_ok(dir: &Path, script: &str) -> String {
     let output = sh(dir, script);
-    assert!(
-        output.status.success(),
-        "{script}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
