@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 
-use super::place::{From, Place, concerns_files, is_staged};
+use super::place::{From, Place, concerns_files, is_staged, now_ns};
 use super::wait::{Arrivals, Woken};
 use crate::wire::Event;
 
@@ -153,24 +153,28 @@ impl Watch {
             }
             let (newest, events) = scanner.scan(since)?;
             // Everything that this scan knows of was announced by inotify before.
-            self.hear_all()?;
+            let _ = self.hear_all()?;
             let done = events.is_empty();
             self.places[index].digest(&scanner, newest, events, seen)?;
             if done {
                 return Ok(());
             }
         }
-        self.places[index].look_at_directory(&scanner, seen)
+        let now_ns = now_ns();
+        let heard_all = self.hear_all()?;
+        let heard_ns = heard_all.then_some(now_ns);
+        self.places[index].look_at_directory(&scanner, heard_ns, seen)
     }
 
-    fn hear_all(&mut self) -> io::Result<()> {
+    /// Hears what inotify has to tell; whether that was all.
+    fn hear_all(&mut self) -> io::Result<bool> {
         for _ in 0..HEARD_MAX {
             match self.arrivals.wait(Some(Instant::now()))? {
                 Woken::Events(events) => self.hear(&events),
-                Woken::TimedOut => break,
+                Woken::TimedOut => return Ok(true),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn hear(&mut self, events: &[InotifyEvent]) {

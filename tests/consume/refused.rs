@@ -1,8 +1,8 @@
 //! Outputs that accept only a part.
 
 use std::fs::{self, File};
-use std::io::Read;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{PipeReader, Read};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -31,8 +31,8 @@ fn pop_into(queue: &Path, options: &[&str], out: impl Into<Stdio>) -> Child {
 }
 
 /// A consumer that hangs on a full pipe.
-fn stuck(queue: &Path) -> (Child, OwnedFd) {
-    let (reader, writer) = nix::unistd::pipe().unwrap();
+fn stuck(queue: &Path) -> (Child, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
     let room = nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap();
     let child = pop_into(queue, &["--all"], writer);
     let path = format!("/proc/{}/syscall", child.id());
@@ -44,7 +44,7 @@ fn stuck(queue: &Path) -> (Child, OwnedFd) {
     (child, reader)
 }
 
-fn unread(pipe: &OwnedFd) -> i32 {
+fn unread(pipe: &PipeReader) -> i32 {
     let mut count = 0;
     #[allow(unsafe_code)]
     // SAFETY: FIONREAD writes one int, which `count` is.
@@ -53,9 +53,9 @@ fn unread(pipe: &OwnedFd) -> i32 {
     count
 }
 
-fn rest(reader: OwnedFd) -> Vec<u8> {
+fn rest(mut reader: PipeReader) -> Vec<u8> {
     let mut all = Vec::new();
-    File::from(reader).read_to_end(&mut all).unwrap();
+    reader.read_to_end(&mut all).unwrap();
     all
 }
 
@@ -168,7 +168,7 @@ fn an_output_that_does_not_block_is_waited_for() {
     let mount = Mounted::new();
     let queue = mount.queue("q");
     let names = numbered(&queue, 3_000);
-    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
     let flags = nix::fcntl::OFlag::O_NONBLOCK;
     nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
     let mut consumer = pop_into(&queue, &["--all"], writer);

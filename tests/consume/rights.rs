@@ -159,7 +159,8 @@ fn root_without_capabilities_is_checked_like_anybody() {
         return skip("only root can give them up");
     }
     let mount = Mounted::new();
-    let powerless: Vec<String> = ["--bounding-set=-all", "--inh-caps=-all"].map(str::to_owned).into();
+    let powerless: Vec<String> =
+        ["--bounding-set=-all", "--inh-caps=-all"].map(str::to_owned).into();
     let by_cat = queue(&mount, "a", 0o777, 0o600);
     let by_pop = queue(&mount, "b", 0o777, 0o600);
     assert!(!cat_and_rm(&powerless, &by_cat));

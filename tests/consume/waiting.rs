@@ -210,7 +210,7 @@ fn events_of_a_killed_consumer_wake_those_who_wait() {
         let queue = mount.queue("q");
         put(&queue.join("big"), vec![b'x'; 200_000]);
         // Its output is a pipe that nobody reads.
-        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
         let mut holder = command(&["pop"]);
         holder.arg(&queue).stdout(writer);
         let mut holder = holder.spawn().unwrap();
