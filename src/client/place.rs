@@ -1,7 +1,7 @@
 //! One directory that is watched: a queue, which tells what was published since, or any other, of
 //! which inotify's names are all there is.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::inotify::AddWatchFlags;
@@ -22,9 +22,6 @@ use crate::wire::Event;
 
 /// How far the times of files lag behind the clock, at most.
 const CLOCK_LAG_NS: i128 = 50_000_000;
-
-/// How long is remembered what was told of a directory that is no queue.
-const LATELY: Duration = Duration::from_secs(1);
 
 /// Where a name that moved here came from.
 pub(super) enum From<'a> {
@@ -48,9 +45,10 @@ pub(super) struct Place {
     pub(super) due: Option<Instant>,
     /// Looks since the last word of inotify.
     pub(super) looks: usize,
-    /// Of a plain directory: time of the last look, and the names told lately.
-    looked_ns: i128,
-    lately: VecDeque<(Instant, Vec<u8>)>,
+    /// Of a plain directory: until when everything was heard, and the names told since shortly
+    /// before.
+    heard_ns: i128,
+    lately: VecDeque<(i128, Vec<u8>)>,
 }
 
 impl Place {
@@ -72,7 +70,7 @@ impl Place {
             ended: false,
             due: Some(Instant::now()),
             looks: 0,
-            looked_ns: now_ns(),
+            heard_ns: now_ns(),
             lately: VecDeque::new(),
         })
     }
@@ -89,6 +87,11 @@ impl Place {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
         Ok(scanner)
+    }
+
+    /// Whether there is reason to believe that the directory was removed.
+    pub(super) fn is_gone(&self) -> bool {
+        !std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.nlink() > 0)
     }
 
     /// Inotify has told something: a look is worth while.
@@ -165,32 +168,36 @@ impl Place {
     }
 
     /// A plain directory: the names that inotify told, or after an overflow whatever is new.
+    /// `heard_ns`: everything that inotify had to tell until this time was heard.
     pub(super) fn look_at_directory(
         &mut self,
         scanner: &Scanner,
+        heard_ns: Option<i128>,
         seen: &mut Vec<(PathBuf, Seen)>,
     ) -> io::Result<()> {
-        let start_ns = now_ns();
         let mut names = self.told.take_if(|told| told.closed || is_link(scanner, &told.name));
         if std::mem::take(&mut self.overflowed) {
-            for name in self.newer_than(self.looked_ns - CLOCK_LAG_NS)? {
-                if !names.contains(&name) && !self.lately.iter().any(|(_, told)| *told == name) {
-                    self.told.remove(&name);
+            let known = names.iter().chain(self.lately.iter().map(|(_, name)| name));
+            let known: HashSet<Vec<u8>> = known.cloned().collect();
+            let new: HashSet<Vec<u8>> = self.told.take_if(|_| true).into_iter().collect();
+            for name in self.newer_than(self.heard_ns - CLOCK_LAG_NS)? {
+                if new.contains(&name) || !known.contains(&name) {
                     names.push(name);
                 }
             }
         }
-        while self.lately.front().is_some_and(|(at, _)| at.elapsed() > LATELY) {
+        let forgotten_ns = self.heard_ns - 2 * CLOCK_LAG_NS;
+        while self.lately.front().is_some_and(|(at, _)| *at < forgotten_ns) {
             self.lately.pop_front();
         }
         for name in names {
-            self.lately.push_back((Instant::now(), name.clone()));
+            self.lately.push_back((now_ns(), name.clone()));
             if let Some(what) = tell_file(scanner, name) {
                 seen.push((self.path.clone(), what));
             }
         }
         self.told.prune(|name| is_gone(scanner.directory(), name));
-        self.looked_ns = start_ns;
+        self.heard_ns = heard_ns.unwrap_or(self.heard_ns);
         Ok(())
     }
 
@@ -277,7 +284,7 @@ fn open(scanner: &Scanner, name: &[u8]) -> io::Result<File> {
     Ok(File::from(file))
 }
 
-fn now_ns() -> i128 {
+pub(super) fn now_ns() -> i128 {
     i128::from(crate::sys::clock::wall_ns())
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 
-use super::place::{From, Place, concerns_files, is_staged};
+use super::place::{From, Place, concerns_files, is_staged, now_ns};
 use super::wait::{Arrivals, Woken};
 use crate::wire::Event;
 
@@ -25,6 +25,10 @@ const SECOND_LOOKS: [Duration; 8] = [
     Duration::from_millis(400),
     Duration::from_millis(1_000),
 ];
+
+/// Pause between looks at the attributes of directories, from the kernel's cache: inotify does not
+/// tell of a removal while the directory is mounted elsewhere.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Things told of one queue at once, roughly; more are told by the next call.
 const SEEN_MAX: usize = 1_024;
@@ -101,8 +105,13 @@ impl Watch {
                 return Ok(None);
             }
             let next_look = self.places.iter().filter_map(|place| place.due).min();
-            match self.arrivals.wait_while_read(next_look, output)? {
+            let idle_look = Instant::now() + IDLE_PAUSE;
+            let until = next_look.map_or(idle_look, |next_look| next_look.min(idle_look));
+            match self.arrivals.wait_while_read(Some(until), output)? {
                 Some(Woken::Events(events)) => self.hear(&events),
+                Some(Woken::TimedOut) if next_look.is_none() => {
+                    self.places.iter_mut().filter(|place| place.is_gone()).for_each(Place::wake);
+                }
                 Some(Woken::TimedOut) => {}
                 None => return Ok(None),
             }
@@ -144,24 +153,28 @@ impl Watch {
             }
             let (newest, events) = scanner.scan(since)?;
             // Everything that this scan knows of was announced by inotify before.
-            self.hear_all()?;
+            let _ = self.hear_all()?;
             let done = events.is_empty();
             self.places[index].digest(&scanner, newest, events, seen)?;
             if done {
                 return Ok(());
             }
         }
-        self.places[index].look_at_directory(&scanner, seen)
+        let now_ns = now_ns();
+        let heard_all = self.hear_all()?;
+        let heard_ns = heard_all.then_some(now_ns);
+        self.places[index].look_at_directory(&scanner, heard_ns, seen)
     }
 
-    fn hear_all(&mut self) -> io::Result<()> {
+    /// Hears what inotify has to tell; whether that was all.
+    fn hear_all(&mut self) -> io::Result<bool> {
         for _ in 0..HEARD_MAX {
             match self.arrivals.wait(Some(Instant::now()))? {
                 Woken::Events(events) => self.hear(&events),
-                Woken::TimedOut => break,
+                Woken::TimedOut => return Ok(true),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn hear(&mut self, events: &[InotifyEvent]) {

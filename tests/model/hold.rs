@@ -143,6 +143,20 @@ fn closing_puts_back_what_was_not_confirmed() {
 }
 
 #[test]
+fn real_names_are_reported_where_they_are_of_what_is_popped_through_head() {
+    let settings = Settings { report_popped: true, ..Settings::default() };
+    let mut b = Bench::with(settings, Default::default());
+    let q = b.queue("q");
+    b.put(q, "a", "");
+    b.put(q, "b", "");
+    let id = b.consumer(q);
+    b.take(id, 0, 2);
+    assert_eq!(b.gone(), []);
+    b.take(id, 1, 0);
+    assert_eq!(b.gone(), [("a".to_owned(), Cause::Popped)]);
+}
+
+#[test]
 fn a_partly_confirmed_batch_goes_back_in_part() {
     let (mut b, q) = filled();
     let id = b.consumer(q);

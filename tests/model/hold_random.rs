@@ -252,7 +252,7 @@ impl Scene {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
     #[test]
     fn consumers_and_others_see_the_queue_that_a_plain_list_tells(
         ops in proptest::collection::vec(op(), 1..80)

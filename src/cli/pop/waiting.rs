@@ -22,6 +22,10 @@ const SECOND_LOOKS: [Duration; 8] = [
     Duration::from_millis(1_000),
 ];
 
+/// Pause between looks at the queue's attributes, from the kernel's cache: inotify does not tell of a
+/// removal while the queue is mounted elsewhere.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Pause between looks where inotify is not to be had.
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,30 +53,40 @@ impl<'a> Waiting<'a> {
     /// # Errors
     /// When the queue is gone, even if another one has its name.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, Failed> {
-        let now = Instant::now();
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            return Ok(false);
-        }
-        match &self.arrivals {
-            None => {
-                let left = deadline.map_or(POLL_PAUSE, |deadline| deadline - now);
-                std::thread::sleep(left.min(POLL_PAUSE));
+        loop {
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Ok(false);
             }
-            Some(arrivals) => {
-                let next_look = SECOND_LOOKS.get(self.looks).map(|pause| now + *pause);
-                let until = next_look.into_iter().chain(deadline).min();
-                self.looks = match arrivals.wait(until) {
-                    Ok(Woken::Events(_)) => 0,
-                    Ok(Woken::TimedOut) => self.looks.saturating_add(1),
-                    Err(error) => return Err(Failed::io("inotify", &error)),
-                };
+            let look = self.sleep(now, deadline)?;
+            match identity(self.queue) {
+                Ok(identity) if identity == self.identity && look => return Ok(true),
+                Ok(identity) if identity == self.identity => {}
+                Ok(_) => {
+                    let line = format!("{}: the queue has ended", self.queue.display());
+                    return Err(Failed::new(line));
+                }
+                Err(error) => return Err(Failed::io(self.queue.display(), &error)),
             }
         }
-        match identity(self.queue) {
-            Ok(identity) if identity == self.identity => Ok(true),
-            Ok(_) => Err(Failed::new(format!("{}: the queue has ended", self.queue.display()))),
-            Err(error) => Err(Failed::io(self.queue.display(), &error)),
+    }
+
+    /// Sleeps until something happens or ought to be looked at; whether the events ought to.
+    fn sleep(&mut self, now: Instant, deadline: Option<Instant>) -> Result<bool, Failed> {
+        let Some(arrivals) = &self.arrivals else {
+            let left = deadline.map_or(POLL_PAUSE, |deadline| deadline - now);
+            std::thread::sleep(left.min(POLL_PAUSE));
+            return Ok(true);
+        };
+        let pause = SECOND_LOOKS.get(self.looks).copied();
+        let next_look = now + pause.unwrap_or(IDLE_PAUSE);
+        let until = deadline.map_or(next_look, |deadline| deadline.min(next_look));
+        match arrivals.wait(Some(until)) {
+            Ok(Woken::Events(_)) => self.looks = 0,
+            Ok(Woken::TimedOut) => self.looks = self.looks.saturating_add(1),
+            Err(error) => return Err(Failed::io("inotify", &error)),
         }
+        Ok(self.looks == 0 || pause.is_some())
     }
 }
 
