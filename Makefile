@@ -5,6 +5,9 @@
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 MANDIR     ?= $(PREFIX)/share/man
+BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR    ?= $(PREFIX)/share/fish/vendor_completions.d
 DESTDIR    ?=
 CARGO      ?= cargo
 CARGOFLAGS ?=
@@ -54,10 +57,15 @@ install: $(BINARY)
 	$(INSTALL) -m 644 man/eventfs.1 $(DESTDIR)$(MANDIR)/man1/
 	$(INSTALL) -m 644 man/eventfs.conf.5 $(DESTDIR)$(MANDIR)/man5/
 	$(INSTALL) -m 644 man/eventfs.8 $(DESTDIR)$(MANDIR)/man8/
+	$(INSTALL) -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	$(BINARY) completions bash >$(DESTDIR)$(BASHDIR)/eventfs
+	$(BINARY) completions zsh >$(DESTDIR)$(ZSHDIR)/_eventfs
+	$(BINARY) completions fish >$(DESTDIR)$(FISHDIR)/eventfs.fish
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/eventfs $(DESTDIR)$(MANDIR)/man1/eventfs.1 \
-		$(DESTDIR)$(MANDIR)/man5/eventfs.conf.5 $(DESTDIR)$(MANDIR)/man8/eventfs.8
+		$(DESTDIR)$(MANDIR)/man5/eventfs.conf.5 $(DESTDIR)$(MANDIR)/man8/eventfs.8 \
+		$(DESTDIR)$(BASHDIR)/eventfs $(DESTDIR)$(ZSHDIR)/_eventfs $(DESTDIR)$(FISHDIR)/eventfs.fish
 
 clean:
 	$(CARGO) clean

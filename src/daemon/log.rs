@@ -5,16 +5,14 @@ use std::io::Write;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::syslog::{Facility, Priority, Severity, syslog};
 
+use crate::fuse::UNWANTED_REPLIES;
+
 /// Environment variable with `env_logger` filters; `RUST_LOG` is read when it is absent.
 const FILTER_VARIABLE: &str = "EVENTFS_LOG";
 
-/// Where fuser complains of answers that nobody waits for any more, because the caller was killed:
-/// no news to an administrator.
-const FUSER_REPLIES: &str = "fuser::reply";
-
 /// Messages go to standard error; under systemd with the priority that the journal understands.
 pub(super) fn to_stderr(debug: bool) {
-    let quiet = format!("info,{FUSER_REPLIES}=off");
+    let quiet = format!("info,{UNWANTED_REPLIES}=off");
     let default = if debug { "debug" } else { &quiet };
     let filters = std::env::var(FILTER_VARIABLE).or_else(|_| std::env::var("RUST_LOG"));
     let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
@@ -42,7 +40,7 @@ struct Syslog;
 
 impl Log for Syslog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Info && !metadata.target().starts_with(FUSER_REPLIES)
+        metadata.level() <= Level::Info && !metadata.target().starts_with(UNWANTED_REPLIES)
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -13,3 +13,7 @@ mod session;
 mod state;
 
 pub use session::{Edge, serve};
+
+/// Target of log messages about answers that nobody waits for any more, because the caller was
+/// killed: no news to an administrator.
+pub const UNWANTED_REPLIES: &str = "fuser::reply";
