@@ -1,5 +1,5 @@
 //! Help for tests on real mounts: a mount that unmounts itself and demands an orderly end.
-#![allow(dead_code, reason = "every test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part")]
 
 use std::ffi::OsStr;
 use std::fs;
