@@ -143,9 +143,8 @@ fn a_read_only_bind_mount_is_read_only() {
     let names = fill(&queue, "e", 3);
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().display();
-    let bind = "mount --bind 'Q' 'P' && mount -o remount,bind,ro 'P'";
-    let script = bind.replace('Q', &queue.display().to_string()).replace('P', &place.to_string());
-    sh_ok(Path::new("/"), &script);
+    let bind = format!("mount --bind '{}' '{place}'", queue.display());
+    sh_ok(Path::new("/"), &format!("{bind} && mount -o remount,bind,ro '{place}'"));
     let told = pop(dir.path(), &["--all"]);
     let seen = events(dir.path());
     sh_ok(Path::new("/"), &format!("umount '{place}'"));
