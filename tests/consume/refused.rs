@@ -194,3 +194,19 @@ fn the_queue_may_end_while_its_events_are_printed() {
     assert!(consumer.wait().unwrap().success());
     assert!(!printed.is_empty() && printed == names[..printed.len()]);
 }
+
+#[test]
+fn exactly_what_was_accepted_whole_is_removed() {
+    let mount = Mounted::new();
+    let queue = mount.queue("q");
+    let names = numbered(&queue, 500);
+    let dir = tempfile::tempdir().unwrap();
+    // A file that takes 8192 bytes, and an error instead of a signal beyond.
+    let script = "trap '' XFSZ; ulimit -f 8; exec '{}' pop '{q}' --all > out";
+    let script = script.replace("{}", crate::common::EVENTFS);
+    let told = sh(dir.path(), &script.replace("{q}", queue.to_str().unwrap()));
+    assert_eq!(told.status.code(), Some(1));
+    assert_eq!(told.stderr, b"eventfs: standard output: File too large\n");
+    assert_eq!(fs::read(dir.path().join("out")).unwrap().len(), 8_192);
+    assert_eq!(events(&queue), names[8_192 / EVENT_BYTES..]);
+}
