@@ -4,14 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{EVENTFS, is_listed, is_mounted, sh_ok, skip};
+use crate::common::{EVENTFS, is_listed, sh_ok, skip};
 use crate::place::{Place, eventfs, one_line, outcome, output, text};
-
-/// The search path with our program first.
-fn path() -> String {
-    let dir = Path::new(EVENTFS).parent().expect("directory").display();
-    format!("{dir}:{}", std::env::var("PATH").unwrap_or_default())
-}
 
 fn has_mount_helper() -> bool {
     let there = ["/sbin/mount.fuse", "/usr/sbin/mount.fuse", "/sbin/mount.fuse3"]
@@ -27,10 +21,24 @@ fn findmnt(point: &Path, column: &str) -> String {
     sh_ok(Path::new("/"), &format!("findmnt -n -o {column} {}", point.display())).trim().to_owned()
 }
 
-fn mount8(args: &[&str], point: &Path) {
-    let mut command = Command::new("mount");
-    let output = output(command.args(args).arg(point).env("PATH", path()));
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+/// Runs a script in a mount namespace of its own in which our program is installed: mount(8) gives
+/// its helper the system's search path, whatever the caller's is. `$POINT` is the mountpoint.
+fn where_it_is_installed(place: &Place, script: &str) -> std::process::Output {
+    let bin = place.dir().join("bin");
+    fs::create_dir(&bin).expect("mkdir");
+    std::os::unix::fs::symlink(EVENTFS, bin.join("eventfs")).expect("symlink");
+    let script = format!(
+        "set -e; mkdir -p /usr/local/bin; mount --bind '{}' /usr/local/bin; {script}",
+        bin.display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-m", "--propagation", "private", "bash", "-c", &script]);
+    output(command.env("POINT", &place.point).current_dir(place.dir()))
+}
+
+fn demand_output(output: &std::process::Output, lines: &[&str]) {
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().map(str::trim).collect::<Vec<_>>(), lines);
 }
 
 #[test]
@@ -40,13 +48,14 @@ fn mount_8_mounts_it() {
     }
     let place = Place::new();
     let options = "allow_other,size=64m,nosuid,noatime,x-systemd.automount,_netdev,nofail";
-    mount8(&["-t", "fuse.eventfs", "none", "-o", options], &place.point);
-    assert!(is_mounted(&place.point));
-    assert_eq!(findmnt(&place.point, "FSTYPE"), "fuse.eventfs");
-    assert_eq!(findmnt(&place.point, "SOURCE"), "none");
-    assert!(findmnt(&place.point, "OPTIONS").contains("allow_other"));
-    fs::create_dir(place.path("q")).expect("mkdir");
-    sh_ok(place.dir(), "umount mnt");
+    let script = format!(
+        "mount -t fuse.eventfs none -o {options} $POINT
+         findmnt -n -o FSTYPE $POINT; findmnt -n -o SOURCE $POINT
+         findmnt -n -o OPTIONS $POINT | grep -o allow_other
+         mkdir $POINT/q; umount $POINT"
+    );
+    let output = where_it_is_installed(&place, &script);
+    demand_output(&output, &["fuse.eventfs", "none", "allow_other"]);
     place.wait_end();
 }
 
@@ -56,9 +65,10 @@ fn mount_8_mounts_it_read_only() {
         return;
     }
     let place = Place::new();
-    mount8(&["-r", "-t", "fuse.eventfs", "some source"], &place.point);
-    assert_eq!(findmnt(&place.point, "SOURCE"), "some source");
-    assert!(fs::create_dir(place.path("q")).is_err());
+    let script = "mount -r -t fuse.eventfs 'some source' $POINT
+         findmnt -n -o SOURCE $POINT; mkdir $POINT/q 2> /dev/null || echo refused; umount $POINT";
+    demand_output(&where_it_is_installed(&place, script), &["some source", "refused"]);
+    place.wait_end();
 }
 
 #[test]
@@ -67,12 +77,10 @@ fn mount_8_reports_an_unknown_option() {
         return;
     }
     let place = Place::new();
-    let mut command = Command::new("mount");
-    command.args(["-t", "fuse.eventfs", "none", "-o", "no_such_word"]).arg(&place.point);
-    let output = output(command.env("PATH", path()));
+    let script = "mount -t fuse.eventfs none -o no_such_word $POINT";
+    let output = where_it_is_installed(&place, script);
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("no_such_word"), "{}", text(&output.stderr));
-    place.demand_nothing_left();
 }
 
 #[test]
@@ -81,15 +89,14 @@ fn a_line_of_fstab_mounts_it() {
         return;
     }
     let place = Place::new();
-    let fstab = place.dir().join("fstab");
     let options = "defaults,allow_other,noauto,users,nofail,_netdev,x-systemd.device-timeout=1,\
                    notify=full,root_mode=1777";
     let line = format!("eventfs {} fuse.eventfs {options} 0 0\n", place.point.display());
-    fs::write(&fstab, line).expect("write");
-    mount8(&["-T", fstab.to_str().expect("UTF-8")], &place.point);
-    assert_eq!(findmnt(&place.point, "FSTYPE"), "fuse.eventfs");
-    let mode = sh_ok(place.dir(), "stat -c %a mnt");
-    assert_eq!(mode.trim(), "1777");
+    fs::write(place.dir().join("fstab"), line).expect("write");
+    let script =
+        "mount -T fstab $POINT; findmnt -n -o FSTYPE $POINT; stat -c %a $POINT; umount $POINT";
+    demand_output(&where_it_is_installed(&place, script), &["fuse.eventfs", "1777"]);
+    place.wait_end();
 }
 
 #[test]
