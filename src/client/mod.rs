@@ -27,4 +27,5 @@ pub use consumer::Consumer;
 pub use producer::{event_name, push};
 pub use scanner::Scanner;
 pub use wait::{Arrivals, Woken};
+pub(crate) use wait::{IDLE_PAUSE, SECOND_LOOKS};
 pub use watch::{Seen, Watch};

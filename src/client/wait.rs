@@ -3,12 +3,29 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use nix::sys::time::TimeSpec;
+
+/// Pauses before looking again at a queue of which inotify told something: publication follows the
+/// close that inotify reports, by microseconds as a rule.
+pub(crate) const SECOND_LOOKS: [Duration; 8] = [
+    Duration::from_micros(200),
+    Duration::from_millis(1),
+    Duration::from_millis(4),
+    Duration::from_millis(15),
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(400),
+    Duration::from_millis(1_000),
+];
+
+/// Pause between looks at the attributes of a directory, from the kernel's cache: inotify does not
+/// tell of a removal while the directory is mounted elsewhere.
+pub(crate) const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A watch on directories, set before one looks, so that nothing is missed in between.
 pub struct Arrivals {

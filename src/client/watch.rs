@@ -5,30 +5,13 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 
 use super::place::{From, Place, concerns_files, is_staged, now_ns};
-use super::wait::{Arrivals, Woken};
+use super::wait::{Arrivals, IDLE_PAUSE, SECOND_LOOKS, Woken};
 use crate::wire::Event;
-
-/// Pauses before looking again at a queue of which inotify told something: publication follows the
-/// close that inotify reports, by microseconds as a rule.
-const SECOND_LOOKS: [Duration; 8] = [
-    Duration::from_micros(200),
-    Duration::from_millis(1),
-    Duration::from_millis(4),
-    Duration::from_millis(15),
-    Duration::from_millis(50),
-    Duration::from_millis(150),
-    Duration::from_millis(400),
-    Duration::from_millis(1_000),
-];
-
-/// Pause between looks at the attributes of directories, from the kernel's cache: inotify does not
-/// tell of a removal while the directory is mounted elsewhere.
-const IDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Things told of one queue at once, roughly; more are told by the next call.
 const SEEN_MAX: usize = 1_024;

@@ -7,24 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::super::exit::Failed;
-use crate::client::{Arrivals, Woken};
-
-/// Pauses before looking again after a wake-up that brought nothing: publication follows the close
-/// that inotify reports, by microseconds as a rule.
-const SECOND_LOOKS: [Duration; 8] = [
-    Duration::from_micros(200),
-    Duration::from_millis(1),
-    Duration::from_millis(4),
-    Duration::from_millis(15),
-    Duration::from_millis(50),
-    Duration::from_millis(150),
-    Duration::from_millis(400),
-    Duration::from_millis(1_000),
-];
-
-/// Pause between looks at the queue's attributes, from the kernel's cache: inotify does not tell of a
-/// removal while the queue is mounted elsewhere.
-const IDLE_PAUSE: Duration = Duration::from_secs(1);
+use crate::client::{Arrivals, IDLE_PAUSE, SECOND_LOOKS, Woken};
 
 /// Pause between looks where inotify is not to be had.
 const POLL_PAUSE: Duration = Duration::from_millis(100);
