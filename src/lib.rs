@@ -18,6 +18,8 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod daemon;
+pub mod decode;
+pub mod event;
 pub mod fuse;
 pub mod janitor;
 pub mod model;
