@@ -24,4 +24,5 @@ pub mod fuse;
 pub mod janitor;
 pub mod model;
 pub mod sys;
+pub mod tap;
 pub mod wire;

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: the table of docs/ARCHITECTURE.md. `cli` may use everything, nobody `cli`.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("sys", &[]),
     ("event", &[]),
     ("decode", &["event"]),
+    ("tap", &["decode", "event", "sys"]),
     ("config", &["model", "sys"]),
     ("janitor", &["model", "sys"]),
     ("wire", &["model"]),

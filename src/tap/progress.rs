@@ -1,0 +1,218 @@
+//! How far the source's streams are written, and how far the written is consumed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::options::Options;
+use super::place::Place;
+use super::queue::{Queue, is_link_name};
+use super::source::{Failure, Resume};
+use super::state::{Keeper, Stream, Streams, starts};
+use crate::event::Position;
+
+/// Positions are saved this often: what was delivered after the last time comes again after a crash.
+const SAVE_EVERY: Duration = Duration::from_millis(800);
+
+/// Looking for what is not consumed takes at most one part in this many of the time.
+const LOOK_PART: u32 = 20;
+
+/// The stream and position that a file name stands for.
+pub(super) type Locate<'a> = dyn Fn(&str) -> Option<(u64, u64)> + 'a;
+
+#[derive(Debug)]
+pub(super) struct Progress {
+    keeper: Keeper,
+    /// As far as it is written now.
+    streams: Streams,
+    /// As it was when the queue was looked at last, and saved.
+    settled: Streams,
+    /// Reached, but something before it is on its way to another place.
+    held: Vec<Position>,
+    starts: Vec<Resume>,
+    due: Option<Instant>,
+    last: Option<Instant>,
+    failing: bool,
+}
+
+impl Progress {
+    /// Reads what was saved.
+    ///
+    /// # Errors
+    /// A state that cannot be read.
+    pub(super) fn load(options: &Options, places: &[Place]) -> Result<Self, Failure> {
+        let keeper = Keeper::new(options.source, &options.name, options.state.clone());
+        let (streams, alive) = keeper.load(&queues(places))?;
+        let mut progress = Self {
+            keeper,
+            starts: starts(&streams, alive),
+            settled: streams.clone(),
+            streams,
+            held: Vec::new(),
+            // What was consumed while there was no tap.
+            due: Some(Instant::now()),
+            last: None,
+            failing: false,
+        };
+        if !alive {
+            // What was in the queue comes again, and counts as consumed by nobody until then.
+            progress.go_back_to_starts();
+        }
+        Ok(progress)
+    }
+
+    pub(super) fn starts(&self) -> &[Resume] {
+        &self.starts
+    }
+
+    pub(super) fn describe(&mut self, stream: u64, context: Value) {
+        let stream = self.streams.entry(stream).or_default();
+        if stream.context != context {
+            stream.context = context;
+            self.wake();
+        }
+    }
+
+    /// Lines with these positions are in their queue. `alone`: nothing earlier is on its way elsewhere.
+    pub(super) fn reach(&mut self, positions: Vec<Position>, alone: bool) {
+        self.held.extend(positions);
+        if alone {
+            self.all_clear();
+        }
+    }
+
+    /// Nothing is on its way.
+    pub(super) fn all_clear(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.advance(held);
+    }
+
+    /// These positions are done with.
+    pub(super) fn advance(&mut self, positions: impl IntoIterator<Item = Position>) {
+        let mut any = false;
+        for position in positions {
+            self.streams.entry(position.stream).or_default().written = Some(position);
+            any = true;
+        }
+        if any {
+            self.wake();
+        }
+    }
+
+    fn wake(&mut self) {
+        if self.due.is_none() {
+            let now = Instant::now();
+            self.due = Some(self.last.map_or(now, |last| (last + SAVE_EVERY).max(now)));
+        }
+    }
+
+    /// When to save next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Looks what is not consumed, and saves.
+    pub(super) fn settle(&mut self, places: &[Place], locate: &Locate<'_>, now: Instant) {
+        let queues = queues(places);
+        self.look(&queues, locate);
+        let changed = self.streams.iter().any(|(number, stream)| {
+            let saved = self.settled.get(number);
+            saved.is_none_or(|saved| {
+                saved.written != stream.written
+                    || saved.unconsumed != stream.unconsumed
+                    || saved.context != stream.context
+            })
+        });
+        if changed || self.failing {
+            self.save(&queues);
+        }
+        let took = now.elapsed();
+        self.last = Some(Instant::now());
+        let outstanding = self.streams.values().any(|stream| stream.unconsumed.is_some());
+        let wait = SAVE_EVERY.max(took * LOOK_PART);
+        self.due = (outstanding || self.failing).then(|| Instant::now() + wait);
+    }
+
+    fn save(&mut self, queues: &[&Queue]) {
+        match self.keeper.save(queues, &self.streams) {
+            Ok(()) => {
+                if self.failing {
+                    log::info!("positions are saved again");
+                }
+                self.failing = false;
+                self.settled = self.streams.clone();
+            }
+            Err(failure) => {
+                if !self.failing {
+                    log::error!("{failure}: positions are not saved");
+                }
+                self.failing = true;
+                // For a queue that goes while we live, memory will do.
+                self.settled = self.streams.clone();
+            }
+        }
+    }
+
+    /// The oldest event of every stream that is still in a queue.
+    fn look(&mut self, queues: &[&Queue], locate: &Locate<'_>) {
+        let mut oldest: BTreeMap<u64, u64> = BTreeMap::new();
+        for queue in queues {
+            let mut wanted = self.outstanding();
+            let see = |name: &str| {
+                if !is_link_name(name)
+                    && let Some((stream, at)) = locate(name)
+                {
+                    let known = oldest.entry(stream).or_insert(at);
+                    *known = at.min(*known);
+                    wanted.retain(|number| *number != stream);
+                }
+                // In a queue the first that is met is the oldest; elsewhere there is no order.
+                !(queue.is_ordered() && wanted.is_empty())
+            };
+            if let Err(error) = queue.names(see) {
+                log::debug!("{}: {error}", queue.path.display());
+                // Nothing is known: what was not consumed before is not now.
+                return;
+            }
+        }
+        for (number, stream) in &mut self.streams {
+            let written = stream.written.map(|position| position.at);
+            stream.unconsumed =
+                oldest.get(number).copied().filter(|at| written.is_some_and(|last| *at <= last));
+        }
+    }
+
+    /// Streams of which something may be in a queue.
+    fn outstanding(&self) -> Vec<u64> {
+        let moved = |(number, stream): &(&u64, &Stream)| {
+            let settled = self.settled.get(number);
+            stream.unconsumed.is_some()
+                || settled.and_then(|settled| settled.written) != stream.written
+        };
+        self.streams.iter().filter(moved).map(|(number, _)| *number).collect()
+    }
+
+    /// The queue is gone: the streams stand where it was looked at last.
+    pub(super) fn go_back(&mut self) {
+        self.held.clear();
+        self.starts = starts(&self.settled, false);
+        self.streams = self.settled.clone();
+        self.go_back_to_starts();
+    }
+
+    fn go_back_to_starts(&mut self) {
+        for stream in self.streams.values_mut() {
+            if let (Some(at), Some(written)) = (stream.unconsumed, &mut stream.written) {
+                // What is saved from here on must not be ahead of what comes again.
+                *written = Position { at: at.saturating_sub(1), next: at, mark: 0, ..*written };
+                stream.unconsumed = None;
+            }
+        }
+        self.settled = self.streams.clone();
+    }
+}
+
+fn queues(places: &[Place]) -> Vec<&Queue> {
+    places.iter().flat_map(|place| &place.queues).collect()
+}
