@@ -15,6 +15,8 @@ mod run;
 mod sink;
 mod source;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod unix;
 
 pub use counters::Counters;

@@ -69,6 +69,8 @@ struct Put {
     file: String,
     /// Bytes of it that were there before.
     known: usize,
+    /// Whether all of it is there; else only the lines among the known bytes are.
+    whole: bool,
 }
 
 impl Place {
@@ -103,10 +105,10 @@ impl Place {
         }
     }
 
-    /// Brings the batch into the queues: in one file if that fits, else in smaller ones. What is done
-    /// is in `tally` also when it fails, and another call goes on there.
-    pub(super) fn flush(&mut self, tally: &mut Tally) -> Result<(), Refusal> {
-        let mut size = usize::MAX;
+    /// Brings the batch into the queues: in files of up to `lines_max` lines, and of fewer where that
+    /// does not fit. What is done is in `tally` also when it fails, and another call goes on there.
+    pub(super) fn flush(&mut self, lines_max: usize, tally: &mut Tally) -> Result<(), Refusal> {
+        let mut size = lines_max.max(1);
         loop {
             self.skip_expected(tally);
             let end = self.batch.lines.len().min(self.done.saturating_add(size));
@@ -177,7 +179,8 @@ impl Place {
         let is_known = |line: &&super::batch::Line| line.end - start <= put.known;
         let known = batch.lines.get(lines.clone()).unwrap_or_default().iter();
         let known = known.take_while(is_known).count();
-        Ok(Linking { file: put.file, lines, known, next: 1 })
+        let end = if put.whole { lines.end } else { lines.start + known };
+        Ok(Linking { file: put.file, lines: lines.start..end, known, next: 1 })
     }
 
     /// The file in one more queue: as a link, else as a copy.
@@ -213,14 +216,14 @@ fn put_file(
             _ => format!("{name}~{suffix}.json"),
         };
         match queue.create(&file, content, &attributes) {
-            Ok(()) => return Ok(Put { file, known: 0 }),
+            Ok(()) => return Ok(Put { file, known: 0, whole: true }),
             Err(Refusal::Taken) => {}
             Err(refusal) => return Err(refusal),
         }
         match meet(queue, &file, content, expected)? {
             Meeting::Gone => {}
             Meeting::Other => suffix += 1,
-            Meeting::Own { known } => return Ok(Put { file, known }),
+            Meeting::Own { known, whole } => return Ok(Put { file, known, whole }),
         }
     }
     Err(Refusal::Other(std::io::Error::from_raw_os_error(libc::EEXIST)))
@@ -232,8 +235,8 @@ enum Meeting {
     Gone,
     /// Another event.
     Other,
-    /// This content, or a part of it that was completed.
-    Own { known: usize },
+    /// This content, or a part of it that was completed, or its first lines.
+    Own { known: usize, whole: bool },
 }
 
 fn meet(
@@ -251,11 +254,13 @@ fn meet(
     };
     if let Some(rest) = found.strip_prefix(content) {
         *expected = rest.to_vec();
-        return Ok(Meeting::Own { known: content.len() });
+        return Ok(Meeting::Own { known: content.len(), whole: true });
     }
     match content.strip_prefix(&found[..]) {
+        // A smaller batch; the lines that follow may have a file of their own.
+        Some(_) if found.ends_with(b"\n") => Ok(Meeting::Own { known: found.len(), whole: false }),
         Some(rest) => match queue.append(file, rest) {
-            Ok(()) => Ok(Meeting::Own { known: found.len() }),
+            Ok(()) => Ok(Meeting::Own { known: found.len(), whole: true }),
             Err(Refusal::Gone) if queue.is_there() => Ok(Meeting::Gone),
             Err(refusal) => Err(refusal),
         },

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::options::Options;
 use super::place::Place;
-use super::queue::{Queue, is_link_name};
+use super::queue::{Queue, Refusal, is_link_name};
 use super::source::{Failure, Resume};
 use super::state::{Keeper, Stream, Streams, starts};
 use crate::event::Position;
@@ -113,8 +113,19 @@ impl Progress {
     }
 
     /// Looks what is not consumed, and saves.
-    pub(super) fn settle(&mut self, places: &[Place], locate: &Locate<'_>, now: Instant) {
+    ///
+    /// # Errors
+    /// When a queue is gone; nothing changes then.
+    pub(super) fn settle(
+        &mut self,
+        places: &[Place],
+        locate: &Locate<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         let queues = queues(places);
+        if !queues.iter().all(|queue| queue.is_there()) {
+            return Err(Refusal::Gone);
+        }
         self.look(&queues, locate);
         let changed = self.streams.iter().any(|(number, stream)| {
             let saved = self.settled.get(number);
@@ -132,6 +143,7 @@ impl Progress {
         let outstanding = self.streams.values().any(|stream| stream.unconsumed.is_some());
         let wait = SAVE_EVERY.max(took * LOOK_PART);
         self.due = (outstanding || self.failing).then(|| Instant::now() + wait);
+        Ok(())
     }
 
     fn save(&mut self, queues: &[&Queue]) {

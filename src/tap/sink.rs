@@ -282,7 +282,7 @@ impl Sink {
     fn flush_place(&mut self, number: usize) {
         let Some(place) = self.places.get_mut(number) else { return };
         let mut tally = Tally::default();
-        let flushed = place.flush(&mut tally);
+        let flushed = place.flush(self.options.batch, &mut tally);
         self.counters.written += tally.written;
         self.counters.duplicate += tally.duplicate;
         self.counters.notes += tally.notes;
@@ -365,8 +365,9 @@ impl Sink {
         if !again && self.stall.is_none() {
             self.drain();
         }
-        if self.progress.due().is_some_and(|due| due <= now) && !self.is_gone() {
-            self.progress.settle(&self.places, locate, now);
+        let due = self.progress.due().is_some_and(|due| due <= now);
+        if due && !again && !self.is_gone() {
+            self.settle(locate, now);
         }
         if self.shown.0 != self.counters()
             && self.shown.1.is_none_or(|at| at + COUNTERS_EVERY <= now)
@@ -374,6 +375,13 @@ impl Sink {
             self.show_counters(now);
         }
         again
+    }
+
+    /// Looks what is consumed, and saves; a queue that is gone is noticed here too.
+    fn settle(&mut self, locate: &super::progress::Locate<'_>, now: Instant) {
+        if let Err(Refusal::Gone) = self.progress.settle(&self.places, locate, now) {
+            self.stall(0, &Refusal::Gone);
+        }
     }
 
     fn is_gone(&self) -> bool {
@@ -410,6 +418,9 @@ impl Sink {
 
     /// What waits in memory, and then the loss of what did not fit there.
     fn drain(&mut self) {
+        if !self.backlog.is_empty() {
+            self.flush();
+        }
         while self.stall.is_none() {
             let Some(mut event) = self.backlog.pop_front() else { break };
             self.backlog_bytes -= size(&event);
@@ -465,7 +476,7 @@ impl Sink {
     pub(super) fn finish(&mut self, locate: &super::progress::Locate<'_>) {
         let now = Instant::now();
         if !self.is_gone() {
-            self.progress.settle(&self.places, locate, now);
+            self.settle(locate, now);
         }
         self.show_counters(now);
     }
