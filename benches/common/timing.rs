@@ -9,6 +9,15 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
+    /// Runs `work` so many times and keeps the time of each.
+    pub(crate) fn of<E>(rounds: u32, mut work: impl FnMut() -> Result<(), E>) -> Result<Self, E> {
+        let mut all = Self::default();
+        for _ in 0..rounds {
+            all.run(0..1, |_| work())?;
+        }
+        Ok(all)
+    }
+
     /// Runs `operation` for every number of a range and keeps the time of one.
     pub(crate) fn run<E>(
         &mut self,

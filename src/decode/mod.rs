@@ -3,6 +3,7 @@
 //! Pure: bytes in, [`crate::event::Event`]s and faults out. Nothing here opens, waits or asks the clock;
 //! what is wrong with a record is a value, and no input panics.
 
+pub mod beegfs;
 mod reader;
 
 pub use reader::{Reader, Short};

@@ -35,6 +35,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `count` bytes.
+    #[inline]
     pub fn take(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], Short> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Short(field))?;
         self.rest = rest;
@@ -42,6 +43,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `N` bytes as an array.
+    #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Short> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or(Short(field))?;
         self.rest = rest;

@@ -6,6 +6,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::Digits;
+
 /// An object being written. [`Object::end`] closes it.
 #[derive(Debug)]
 pub struct Object<'a> {
@@ -20,12 +22,21 @@ impl<'a> Object<'a> {
         Self { out, first: true }
     }
 
+    /// Opens an object whose first fields are written already: `head` is its beginning without a comma
+    /// at the end, such as `{"a":1`.
+    #[inline]
+    pub fn continued(out: &'a mut Vec<u8>, head: &[u8]) -> Self {
+        out.extend_from_slice(head);
+        Self { out, first: false }
+    }
+
     /// Closes it.
     pub fn end(self) {
         self.out.push(b'}');
     }
 
     /// A name that needs no escapes, then the colon; the value is to follow.
+    #[inline]
     fn name(&mut self, name: &str) {
         if !self.first {
             self.out.push(b',');
@@ -47,6 +58,7 @@ impl<'a> Object<'a> {
     }
 
     /// A text.
+    #[inline]
     pub fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         write_text(value, self.out);
@@ -59,6 +71,7 @@ impl<'a> Object<'a> {
     }
 
     /// A text that needs no escapes.
+    #[inline]
     pub fn raw_text(&mut self, name: &str, value: &str) {
         self.name(name);
         self.out.push(b'"');
@@ -67,25 +80,35 @@ impl<'a> Object<'a> {
     }
 
     /// A byte string: `"NAME"` where it is UTF-8, else `"NAME_base64"`.
+    #[inline]
     pub fn bytes(&mut self, name: &str, value: &[u8]) {
         match std::str::from_utf8(value) {
             Ok(text) => self.text(name, text),
-            Err(_) => self.base64(&format!("{name}_base64"), value),
+            Err(_) => {
+                self.name(name);
+                // The quote and the colon that end the name make room for the rest of it.
+                self.out.truncate(self.out.len() - 2);
+                self.out.extend_from_slice(b"_base64\":");
+                write_base64(value, self.out);
+            }
         }
     }
 
     /// Bytes as base64 under this very name.
     pub fn base64(&mut self, name: &str, value: &[u8]) {
-        self.raw_text(name, &STANDARD.encode(value));
+        self.name(name);
+        write_base64(value, self.out);
     }
 
     /// A number.
+    #[inline]
     pub fn number(&mut self, name: &str, value: u64) {
         self.name(name);
         write_number(value, self.out);
     }
 
     /// A number that may be negative.
+    #[inline]
     pub fn signed(&mut self, name: &str, value: i64) {
         self.name(name);
         if value < 0 {
@@ -125,20 +148,56 @@ impl<'a> Object<'a> {
 }
 
 /// Appends a quoted, escaped text.
+#[inline]
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut rest = bytes;
+    let mut rest = text.as_bytes();
     // Runs without escapes go in one piece: nearly every text is one such run.
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
-        let (plain, special) = rest.split_at(at);
+    loop {
+        let (plain, special) = rest.split_at(plain_length(rest));
         out.extend_from_slice(plain);
         let Some((&byte, after)) = special.split_first() else { break };
         write_escape(byte, out);
         rest = after;
     }
-    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+/// How many bytes there are before the first that JSON wants escaped. Eight at a time.
+#[inline]
+fn plain_length(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let found = specials(u64::from_le_bytes(*word));
+        if found != 0 {
+            return number * 8 + (found.trailing_zeros() / 8) as usize;
+        }
+    }
+    let special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let in_tail = tail.iter().position(special).unwrap_or(tail.len());
+    words.len() * 8 + in_tail
+}
+
+/// The high bit of the first byte that is a control, a quote or a backslash is set; those behind it may
+/// be anything.
+#[inline]
+fn specials(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    // A byte less than `limit` borrows into its high bit; what had it before is not counted.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    below(word, 0x20) | equal(b'"') | equal(b'\\')
+}
+
+/// Appends bytes as a quoted text in base64.
+fn write_base64(value: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let begin = out.len();
+    out.resize(begin + value.len().div_ceil(3) * 4, 0);
+    // The room is exact: four characters for each three bytes begun.
+    let written = STANDARD.encode_slice(value, out.get_mut(begin..).unwrap_or_default());
+    out.truncate(begin + written.unwrap_or(0));
     out.push(b'"');
 }
 
@@ -159,20 +218,14 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
 }
 
 /// Appends a number in decimal digits.
+#[inline]
 pub fn write_number(value: u64, out: &mut Vec<u8>) {
-    write_padded(value, 1, out);
+    out.extend_from_slice(Digits::of(value).bytes());
 }
 
 /// Appends a number in at least `digits` decimal digits (at most 20).
-pub fn write_padded(mut value: u64, digits: usize, out: &mut Vec<u8>) {
-    let mut text = [b'0'; 20];
-    let mut at = text.len();
-    while value > 0 || text.len() - at < digits.min(20) {
-        at -= 1;
-        text[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
-    out.extend_from_slice(&text[at..]);
+pub fn write_padded(value: u64, digits: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(Digits::padded(value, digits).bytes());
 }
 
 #[cfg(test)]
@@ -211,6 +264,24 @@ mod tests {
         assert_eq!(value["a \"key\""], "v");
         assert_eq!(value["v"]["x"][1], 2);
         assert_eq!(value["inner"]["a"], "b");
+    }
+
+    #[test]
+    fn escapes_are_found_wherever_they_stand() {
+        for length in 0..40 {
+            for at in 0..length {
+                for special in ["\"", "\\", "\n", "\0", "\u{1f}", "\u{7f}", "\u{80}", "é", "🦀"]
+                {
+                    let mut text = "x".repeat(at);
+                    text.push_str(special);
+                    text.push_str(&"!".repeat(length - at));
+                    text.push_str(special);
+                    let mut out = Vec::new();
+                    write_text(&text, &mut out);
+                    assert_eq!(String::from_utf8(out).unwrap(), Value::from(text).to_string());
+                }
+            }
+        }
     }
 
     #[test]

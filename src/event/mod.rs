@@ -3,9 +3,11 @@
 //! Pure: no I/O, no clock. A decoder fills an [`Event`] (reused from record to record, so that the hot
 //! path allocates nothing), a tap's sink turns it into one line and writes that into a queue.
 
+mod digits;
 pub mod json;
 mod time;
 
+pub use digits::Digits;
 pub use time::{TimeText, UnixNanos};
 
 use json::Object;
@@ -81,8 +83,7 @@ impl Event {
 
     /// Appends the CloudEvents 1.0 line, line break included.
     pub fn write_line(&self, times: &mut TimeText, out: &mut Vec<u8>) {
-        let mut object = Object::begin(out);
-        object.text("specversion", "1.0");
+        let mut object = Object::continued(out, br#"{"specversion":"1.0""#);
         object.text("id", &self.id);
         object.text("source", &self.source);
         object.text("type", &self.kind);

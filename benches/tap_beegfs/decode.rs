@@ -1,0 +1,97 @@
+//! Decoding alone: packets in memory become lines in memory, on one core.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use eventfs::decode::beegfs::{Form, Packet, Payload, Place, Renderer, digest};
+use eventfs::event::{Event, TimeText};
+
+use crate::common::table::Row;
+use crate::common::timing::Rounds;
+use crate::common::{Broken, scale};
+
+/// Lines a second on one core.
+const TARGET: f64 = 2e6;
+
+/// Packets of a round: about what a busy server sends in a second.
+const PACKETS: u32 = 50_000;
+
+pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
+    let packets = packets();
+    let bytes = packets.iter().map(Vec::len).sum::<usize>() / packets.len();
+    let rounds = scale(200, 10);
+    let decoded = Rounds::of(rounds, || decode(&packets))?;
+    let lined = Rounds::of(rounds, || lines(&packets))?;
+    let under = |rounds: &Rounds| {
+        let median = rate(rounds.median());
+        format!(
+            "{} rounds of {PACKETS} packets of {bytes} bytes, median {}",
+            rounds.count(),
+            millions(median)
+        )
+    };
+    let best = rate(lined.quiet());
+    Ok(vec![
+        Row::told("packet to fields", millions(rate(decoded.quiet()))).under(under(&decoded)),
+        Row::checked("packet to CloudEvents line", "2.0 M/s", millions(best), best >= TARGET)
+            .under(under(&lined)),
+    ])
+}
+
+/// Operations a second, from the time of one round.
+fn rate(round: Duration) -> f64 {
+    f64::from(PACKETS) / round.as_secs_f64().max(1e-12)
+}
+
+fn millions(rate: f64) -> String {
+    format!("{:.2} M/s", rate / 1e6)
+}
+
+/// Events as they are: mostly creates, opens and closes of files with paths of usual length.
+fn packets() -> Vec<Vec<u8>> {
+    (0..PACKETS).map(packet).collect()
+}
+
+fn packet(number: u32) -> Vec<u8> {
+    let entry_id = format!("{:X}-68F1C2D3-C", number + 40);
+    let path = format!("/home/ana/projects/run-{}/output-{number:05}.dat", number % 97);
+    let payload = Payload {
+        num_hardlinks: 1,
+        event: [5, 4, 16, 13, 10, 3][number as usize % 6],
+        entry_id: entry_id.as_bytes(),
+        parent_entry_id: b"1F-68F1C2D0-C",
+        path: path.as_bytes(),
+        user_id: 1001,
+        timestamp_ns: 1_761_998_400_123_456_789 + i64::from(number) * 20_000,
+        ..Payload::default()
+    };
+    let mut bytes = Vec::new();
+    payload.encode(&mut bytes);
+    Packet::Message { msn: 1_000_000 + u64::from(number), payload: &bytes }.to_bytes()
+}
+
+fn decode(packets: &[Vec<u8>]) -> Result<(), Broken> {
+    for packet in packets {
+        if let Packet::Message { payload, .. } = Packet::decode(packet, Form::Strict)? {
+            black_box(Payload::decode(payload, Form::Strict)?);
+        }
+    }
+    Ok(())
+}
+
+fn lines(packets: &[Vec<u8>]) -> Result<(), Broken> {
+    let renderer = Renderer::new(Place::stream(12, 0), 0);
+    let mut event = Event::default();
+    let mut times = TimeText::default();
+    let mut line = Vec::new();
+    for packet in packets {
+        if let Packet::Message { msn, payload } = Packet::decode(packet, Form::Strict)? {
+            let fields = Payload::decode(payload, Form::Strict)?;
+            renderer.event(msn, &fields, digest(payload), &mut event);
+            line.clear();
+            event.write_line(&mut times, &mut line);
+            black_box(&line);
+        }
+    }
+    Ok(())
+}
