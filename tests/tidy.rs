@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
         "cli",
         &[
             "client", "config", "daemon", "decode", "event", "fuse", "janitor", "model", "sys",
-            "wire",
+            "tap", "wire",
         ],
     ),
 ];
@@ -188,8 +188,8 @@ fn files_are_short_enough_to_read() {
 }
 
 fn pages() -> String {
-    let names = ["eventfs.1", "eventfs.8", "eventfs.conf.5"];
-    let texts = names.map(|name| read(&root().join("man").join(name)));
+    let sections = ["1", "5", "8"].map(|section| files_below(&root().join("man"), section));
+    let texts: Vec<String> = sections.iter().flatten().map(|page| read(page)).collect();
     // mdoc writes `-` of a flag by itself and escapes others.
     texts.join("\n").replace("\\-", "-")
 }

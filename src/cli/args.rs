@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::tap::TapArgs;
 use crate::config::parse_size;
 
 /// First words that are commands.
-pub(super) const COMMANDS: [&str; 7] =
-    ["completions", "help", "mkqueue", "pop", "push", "status", "watch"];
+pub(super) const COMMANDS: [&str; 8] =
+    ["completions", "help", "mkqueue", "pop", "push", "status", "tap", "watch"];
 
 /// Mount an eventfs: a filesystem in which every directory is a queue and every file an event.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventfs",
     version,
-    after_help = "Commands: eventfs mkqueue, push, pop, watch, status, completions (see eventfs COMMAND \
+    after_help = "Commands: eventfs mkqueue, push, pop, watch, status, tap, completions (see eventfs COMMAND \
                   --help).\n\
                   Mount options and everything else: eventfs(8)."
 )]
@@ -60,6 +61,8 @@ pub(super) enum Command {
     Push(PushArgs),
     /// Show the queues of a mount
     Status(StatusArgs),
+    /// Bring the events of a storage system into a queue
+    Tap(TapArgs),
     /// Print events as they are published; removes nothing
     Watch(WatchArgs),
     /// Print the completion script of a shell
@@ -190,7 +193,7 @@ fn parse_wait(text: &str) -> Result<Wait, String> {
     wait.map(bounded).map_err(|_| "a positive number of seconds is needed".to_owned())
 }
 
-fn parse_mode(text: &str) -> Result<u32, String> {
+pub(super) fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o7777 && !text.starts_with('+') => Ok(mode),
         _ => Err("an octal number up to 7777 is needed".to_owned()),

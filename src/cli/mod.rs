@@ -10,30 +10,36 @@ mod mounted;
 mod pop;
 mod push;
 mod status;
+mod tap;
 mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use args::{Cli, Command, MountArgs};
 pub use exit::{Failed, Status};
 
 /// The parsers of the command line, for tests that compare them with the manual pages.
 pub fn parsers() -> [clap::Command; 2] {
-    use clap::CommandFactory;
     [MountArgs::command(), Cli::command()]
 }
 
 /// Runs the program and returns its exit status.
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let outcome = if is_command(&args) {
-        match Cli::parse_from(args).command {
+        let matches = Cli::command().get_matches_from(args);
+        // The parser of these very matches.
+        let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        match cli.command {
             Command::Mkqueue(args) => mkqueue::run(&args),
             Command::Pop(args) => pop::run(&args),
             Command::Push(args) => push::run(&args),
             Command::Status(args) => status::run(&args),
+            Command::Tap(args) => {
+                tap::run(&args, matches.subcommand_matches("tap").unwrap_or(&matches))
+            }
             Command::Watch(args) => watch::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

@@ -28,6 +28,7 @@ pub(super) fn run(args: MountArgs) -> Result<Status, Failed> {
         debug: args.debug,
         options: args.options,
         config,
+        check_tap: super::tap::check,
     };
     match daemon::run(&request) {
         Ok(()) => Ok(Status::Done),

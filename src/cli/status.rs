@@ -173,7 +173,7 @@ fn write_table(
     before: Vec<QueueStatus>,
 ) -> io::Result<()> {
     let mut rows = vec![
-        ["QUEUE", "DEPTH", "BYTES", "IN/s", "OUT/s", "OLDEST", "OWNER", "LIMITS"]
+        ["QUEUE", "DEPTH", "BYTES", "IN/s", "OUT/s", "OLDEST", "OWNER", "LIMITS", "TAPS"]
             .map(str::to_owned),
     ];
     if !before.is_empty() {
@@ -188,7 +188,7 @@ fn write_table(
         rows.push(row(&old, new));
     }
     let widths: Vec<usize> =
-        (0..8).map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
+        (0..9).map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
     for row in &rows {
         let mut line = String::new();
         for (i, cell) in row.iter().enumerate() {
@@ -204,7 +204,7 @@ fn write_table(
     out.flush()
 }
 
-fn row(old: &QueueStatus, new: Option<&QueueStatus>) -> [String; 8] {
+fn row(old: &QueueStatus, new: Option<&QueueStatus>) -> [String; 9] {
     let now = new.unwrap_or(old);
     let gone = |queue: &QueueStatus| queue.removed + queue.dropped + queue.expired;
     let rate = |before: u64, after: u64| {
@@ -224,6 +224,7 @@ fn row(old: &QueueStatus, new: Option<&QueueStatus>) -> [String; 8] {
         now.oldest_age_seconds.map_or("-".to_owned(), human_age),
         owner(now),
         limits(&now.limits),
+        taps_in_words(&now.taps),
     ]
 }
 
@@ -254,6 +255,25 @@ fn limits(limits: &Limits) -> String {
         parts.push(format!("ttl {}s", limits.ttl));
     }
     if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
+}
+
+/// `beegfs: 120 written, 3 lost`: what went well, and of the rest what is not nothing.
+fn taps_in_words(taps: &serde_json::Map<String, serde_json::Value>) -> String {
+    let words = |(name, counters): (&String, &serde_json::Value)| {
+        let count = |key: &str| counters.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let mut text = format!("{}: {} written", name.escape_default(), count("written"));
+        for key in ["backlog", "unreadable", "lost"] {
+            if count(key) > 0 {
+                text.push_str(&format!(", {} {key}", count(key)));
+            }
+        }
+        text
+    };
+    if taps.is_empty() {
+        "-".to_owned()
+    } else {
+        taps.iter().map(words).collect::<Vec<_>>().join("; ")
+    }
 }
 
 fn human_bytes(bytes: u64) -> String {
@@ -289,5 +309,8 @@ mod tests {
         assert_eq!(human_bytes(5 << 30), "5.0G");
         assert_eq!(human_age(5.25), "5.2s");
         assert_eq!(human_age(7_200.0), "2.0h");
+        let taps = serde_json::json!({"a": {"written": 7, "lost": 2}, "b": {"written": 0}});
+        let words = taps_in_words(taps.as_object().unwrap());
+        assert_eq!(words, "a: 7 written, 2 lost; b: 0 written");
     }
 }

@@ -10,6 +10,7 @@ use super::error::{ConfigError, Fault};
 use super::limits::Limits;
 use super::names::{Names, System};
 use super::options::{MountOptions, OptionError};
+use super::taps::TapTable;
 use super::{ini, quotafile, toml};
 use crate::model::quota::Quotas;
 use crate::sys::plain;
@@ -35,6 +36,8 @@ pub struct Config {
     pub mount: Vec<(String, String)>,
     /// All limits.
     pub quotas: Quotas,
+    /// The taps to be started.
+    pub taps: Vec<TapTable>,
 }
 
 impl Config {
@@ -83,15 +86,16 @@ fn load_from(
 
 fn parse(path: &Path, text: &str, names: &dyn Names) -> Result<Config, ConfigError> {
     let mut limits = Limits::new(names);
-    let mut mount = Vec::new();
+    let mut document = toml::Document::default();
     if path.as_os_str().as_bytes().ends_with(b".toml") {
-        mount =
+        document =
             toml::read(text, path, &mut limits).map_err(|fault| ConfigError::at(path, fault))?;
     } else {
         read_ini(path, text, &mut limits)?;
     }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    Ok(Config { path: Some(path), mount, quotas: limits.finish() })
+    let toml::Document { mount, taps } = document;
+    Ok(Config { path: Some(path), mount, quotas: limits.finish(), taps })
 }
 
 fn read_ini(path: &Path, text: &str, limits: &mut Limits<'_>) -> Result<(), ConfigError> {
@@ -235,7 +239,7 @@ mod tests {
         let load = |name: &str| load_from(Path::new("/"), Some(&dir.path().join(name)), &Fixed);
         assert_eq!(load("a.toml").unwrap().mount, [("ro".to_owned(), String::new())]);
         assert!(load("toml").is_ok());
-        check_bad(&[("x.toml", "\n[tap.a]\n")], "x.toml", "DIR/x.toml:2: unknown section 'tap'");
+        check_bad(&[("x.toml", "\n[tips.a]\n")], "x.toml", "DIR/x.toml:2: unknown section 'tips'");
         let section = "DIR/x:2: unknown section 'limits', expected 'eventfs-config'";
         check_bad(&[("x", "\n[limits]\n")], "x", section);
     }

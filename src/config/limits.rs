@@ -39,6 +39,11 @@ impl<'n> Limits<'n> {
         Self { names, default: Quota::default(), users: HashMap::new(), groups: HashMap::new() }
     }
 
+    /// The user database.
+    pub(super) fn names(&self) -> &'n dyn Names {
+        self.names
+    }
+
     /// Begins the entry of the user or group `name` and returns its limits to be set; `file` and
     /// `line` say where it stands.
     ///

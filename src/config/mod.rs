@@ -15,6 +15,7 @@ mod limits;
 mod names;
 mod options;
 mod quotafile;
+mod taps;
 mod toml;
 mod values;
 
@@ -23,4 +24,5 @@ pub use file::{Config, DEFAULT_DIR, load};
 pub use options::{
     Atime, MountOptions, NotifyRule, OptionError, OrphanRule, OwnerRule, PublishRule, Size,
 };
+pub use taps::{TapOption, TapTable};
 pub use values::parse_size;

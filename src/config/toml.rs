@@ -1,4 +1,4 @@
-//! The TOML configuration: `[mount]` and `[limits]` with the tables below it.
+//! The TOML configuration: `[mount]`, `[limits]` with the tables below it, and `[tap.NAME]`.
 //!
 //! The document is walked as a tree of spanned values and not deserialised into structs: so every
 //! complaint has its line, words and names are checked where they stand, and `[mount]` keeps the
@@ -12,8 +12,9 @@ use ::toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 use super::error::Fault;
 use super::limits::{Limits, slot};
-use super::names::Kind;
+use super::names::{Kind, Names};
 use super::options::{MountOptions, is_flag, opposite};
+use super::taps::TapTable;
 use super::values::parse_size;
 use crate::model::quota::Quota;
 
@@ -23,29 +24,35 @@ type Key<'t> = Spanned<DeString<'t>>;
 /// A value where it stands.
 type Value<'t> = Spanned<DeValue<'t>>;
 
-/// Reads the text of the configuration file `file`: adds to `limits` and returns the words of
-/// `[mount]` in the order of the file, value empty for flags; each has been applied once.
+/// What a file says beside its limits.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Document {
+    /// The words of `[mount]` in the order of the file, value empty for flags; each has been applied
+    /// once.
+    pub(super) mount: Vec<(String, String)>,
+    /// The tables of `[tap]` in the order of the file.
+    pub(super) taps: Vec<TapTable>,
+}
+
+/// Reads the text of the configuration file `file`; its limits are added to `limits`.
 ///
 /// # Errors
 ///
 /// The first breach of TOML's syntax (keys and tables that stand twice are one), else the first
 /// unknown table or key, unknown user or group, or bad value.
-pub(super) fn read(
-    text: &str,
-    file: &Path,
-    limits: &mut Limits<'_>,
-) -> Result<Vec<(String, String)>, Fault> {
-    let mut reader = Reader { text, file, mount: Vec::new(), scratch: MountOptions::default() };
+pub(super) fn read(text: &str, file: &Path, limits: &mut Limits<'_>) -> Result<Document, Fault> {
+    let (found, scratch) = (Document::default(), MountOptions::default());
+    let mut reader = Reader { text, file, found, scratch };
     let document = DeTable::parse(text).map_err(|error| reader.syntax_fault(&error))?;
     reader.document(document.get_ref(), limits)?;
-    Ok(reader.mount)
+    Ok(reader.found)
 }
 
 /// What is known while the document is walked.
 struct Reader<'f> {
     text: &'f str,
     file: &'f Path,
-    mount: Vec<(String, String)>,
+    found: Document,
     /// Takes every word of `[mount]`, to see whether it is good.
     scratch: MountOptions,
 }
@@ -56,6 +63,7 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "mount" => self.mount(self.table("mount", key, value)?)?,
                 "limits" => self.limits(self.table("limits", key, value)?, limits)?,
+                "tap" => self.taps(self.table("tap", key, value)?, limits.names())?,
                 _ => return Err(self.unknown("", key, value)),
             }
         }
@@ -70,7 +78,7 @@ impl Reader<'_> {
             };
             let applied = self.scratch.set(&name, (!text.is_empty()).then_some(&text));
             applied.map_err(|error| self.fault(key.span(), error.to_string()))?;
-            self.mount.push((name, text));
+            self.found.mount.push((name, text));
         }
         Ok(())
     }
@@ -81,6 +89,27 @@ impl Reader<'_> {
                 Some(kind) => self.entries(kind, key, value, limits)?,
                 None => self.limit("limits.", &mut limits.default, key, value)?,
             }
+        }
+        Ok(())
+    }
+
+    /// `[tap]`: one table a tap.
+    fn taps(&mut self, table: &DeTable<'_>, names: &dyn Names) -> Result<(), Fault> {
+        for (key, value) in in_order(table) {
+            let name = key.get_ref();
+            let path = format!("tap.{name}");
+            let table = self.table(&path, key, value)?;
+            let mut tap = TapTable::new(name, self.line(key.span()))
+                .map_err(|reason| self.fault(key.span(), reason))?;
+            for (key, value) in in_order(table) {
+                let line = self.line(key.span());
+                tap.set(names, key.get_ref(), value.get_ref(), line)
+                    .map_err(|reason| self.fault(key.span(), reason))?;
+            }
+            if tap.queues.is_empty() {
+                return Err(self.fault(key.span(), format!("'{path}' needs a 'queue'")));
+            }
+            self.found.taps.push(tap);
         }
         Ok(())
     }
@@ -242,14 +271,14 @@ mod tests {
 
     fn quotas_of(text: &str) -> Quotas {
         let mut limits = Limits::new(&Fixed);
-        assert_eq!(read(text, Path::new("f"), &mut limits), Ok(Vec::new()), "{text}");
+        assert_eq!(read(text, Path::new("f"), &mut limits), Ok(Document::default()), "{text}");
         limits.finish()
     }
 
     /// `lines` below `[mount]` must give these words.
     fn check_mount(lines: &str, expected: &[(&str, &str)]) {
         let text = format!("[mount]\n{lines}");
-        let words = read(&text, Path::new("f"), &mut Limits::new(&Fixed)).unwrap();
+        let words = read(&text, Path::new("f"), &mut Limits::new(&Fixed)).unwrap().mount;
         let words: Vec<_> = words.iter().map(|(name, value)| (&name[..], &value[..])).collect();
         assert_eq!(words, expected, "{text}");
     }
@@ -257,6 +286,47 @@ mod tests {
     fn check_bad(text: &str, line: usize, reason: &str) {
         let fault = read(text, Path::new("f"), &mut Limits::new(&Fixed)).unwrap_err();
         assert_eq!((fault.line, fault.reason.as_str()), (line, reason), "{text}");
+    }
+
+    #[test]
+    fn taps_become_arguments() {
+        let text = "[tap.meta]\nsource = 'beegfs'\nqueue = ['q', '/x/q2']\nuser = 'ann'\ngroup = 50\n\
+                    socket = '/run/s'\nbatch = 100\nskip-secondary = true\nxattrs = false\n\
+                    filter = ['beegfs.*', 'x.y']\nroute = 'a.*=r'\nsocket-mode = 0o660\n[tap.gluster]\nqueue='g'";
+        let taps = read(text, Path::new("f"), &mut Limits::new(&Fixed)).unwrap().taps;
+        let place = |queue: &str| match queue.starts_with('/') {
+            true => queue.to_owned(),
+            false => format!("/mnt/{queue}"),
+        };
+        let expected = "tap beegfs --name=meta --sticky --queue=/mnt/q --queue=/x/q2 \
+                        --socket=/run/s --batch=100 --skip-secondary --filter=beegfs.* \
+                        --filter=x.y --route=a.*=/mnt/r --socket-mode=0660";
+        assert_eq!(taps[0].arguments(place).join(" "), expected);
+        assert_eq!((taps[0].user, taps[0].group), (Some(1000), Some(50)));
+        assert_eq!((taps[0].line_of("batch"), taps[0].line_of("none")), (7, 1));
+        assert_eq!(
+            taps[1].arguments(place).join(" "),
+            "tap gluster --name=gluster --sticky --queue=/mnt/g"
+        );
+    }
+
+    #[test]
+    fn taps_that_cannot_be() {
+        check_bad("[tap.x]\nbatch = 1", 1, "'tap.x' needs a 'queue'");
+        check_bad(
+            "[tap.'a b']\nqueue='q'",
+            1,
+            "tap name 'a b': letters, digits, '-' and '_' are needed",
+        );
+        check_bad("[tap.x]\nqueue='q'\nuser='nobody?'", 3, "unknown user 'nobody?'");
+        check_bad(
+            "[tap.x]\nqueue='q'\nsticky=false",
+            3,
+            "the queues of the daemon's taps are sticky",
+        );
+        check_bad("[tap.x]\nqueue='q'\nname='y'", 3, "the table's name is the tap's name");
+        check_bad("[tap.x]\nqueue='q'\nfilter={a=1}", 3, "'filter' cannot be of type table");
+        check_bad("tap = 1", 1, "'tap' must be a table, not an integer");
     }
 
     #[test]
@@ -282,7 +352,7 @@ mod tests {
         for mode in ["'0750'", "750", "0o750", "0x1e8"] {
             let lines = format!("root_mode = {mode}");
             let text = format!("[mount]\n{lines}");
-            let words = read(&text, Path::new("f"), &mut Limits::new(&Fixed)).unwrap();
+            let words = read(&text, Path::new("f"), &mut Limits::new(&Fixed)).unwrap().mount;
             let mut options = MountOptions::default();
             options.set(&words[0].0, Some(&words[0].1)).unwrap();
             assert_eq!(options.root_mode, 0o750, "{mode}");
@@ -343,7 +413,7 @@ mod tests {
 
     #[test]
     fn refuses_unknown_tables_and_keys() {
-        check_bad("[mount]\n\n[tap.one]\nsource='beegfs'\n", 3, "unknown section 'tap'");
+        check_bad("[mount]\n\n[tip.one]\nsource='beegfs'\n", 3, "unknown section 'tip'");
         check_bad("\n[[x]]\n", 2, "unknown section 'x'");
         check_bad("size = 5\n[mount]\n", 1, "unknown key 'size'");
         check_bad("[limits]\nmax = 5\n", 2, "unknown key 'limits.max'");

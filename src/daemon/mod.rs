@@ -5,6 +5,7 @@ mod mountpoint;
 mod serve;
 mod settings;
 mod signals;
+mod taps;
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -14,6 +15,12 @@ use std::path::{Path, PathBuf};
 
 pub use settings::{Plan, plan};
 
+/// Messages of this process go to standard error, as those of a mount in the foreground do.
+pub fn log_to_stderr() {
+    log::to_stderr(false);
+}
+
+use crate::config::TapTable;
 use crate::sys::background::{self, Report, Side};
 use crate::sys::plain;
 
@@ -32,7 +39,12 @@ pub struct Request {
     pub options: Vec<String>,
     /// `-c`: this file must exist.
     pub config: Option<PathBuf>,
+    /// Says whether the command line can do what a `[tap.NAME]` asks for.
+    pub check_tap: TapCheck,
 }
+
+/// Whether a tap's table makes a good command line; else the key to blame, and why.
+pub type TapCheck = fn(&TapTable) -> Result<(), (String, String)>;
 
 /// Why there is no mount.
 #[derive(Debug)]

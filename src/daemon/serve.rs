@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::signals::{self, Ours};
+use super::taps::Taps;
 use super::{Failure, Plan, Request};
 use crate::janitor::{self, MountIdentity, Shared};
 use crate::model::{Now, Tree};
@@ -36,13 +37,17 @@ pub(super) fn run(
             return Err(Failure::of(&what, &error));
         }
     };
-    signals::handle(signals, ours.clone(), request.clone(), Arc::clone(&shared))
+    let taps = Arc::new(Taps::new(point));
+    signals::handle(signals, ours.clone(), request.clone(), Arc::clone(&shared), Arc::clone(&taps))
         .map_err(|error| Failure::of("signals", &error))?;
     if let Err(failure) = ready() {
         ours.detach();
         return Err(failure);
     }
-    match session.join() {
+    taps.apply(&plan.config.taps);
+    let ended = session.join();
+    taps.stop();
+    match ended {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Failure::of(&what, &error)),
         Err(_) => Err(Failure::Failed(format!("{what}: the session thread panicked"))),

@@ -28,6 +28,7 @@ pub fn plan(request: &Request) -> Result<Plan, Failure> {
     apply_words(&mut words, request)?;
     let config = config::load(request.config.as_deref())
         .map_err(|error| Failure::Failed(error.to_string()))?;
+    check_taps(&config, request)?;
     let mut options = MountOptions::default();
     let from_file = config.path.as_deref().map(|path| path.display().to_string());
     config
@@ -39,6 +40,17 @@ pub fn plan(request: &Request) -> Result<Plan, Failure> {
         return Err(Failure::Usage(why.to_owned()));
     }
     Ok(Plan { options, config })
+}
+
+/// Refuses a tap that could not even start.
+fn check_taps(config: &Config, request: &Request) -> Result<(), Failure> {
+    for tap in &config.taps {
+        (request.check_tap)(tap).map_err(|(key, why)| {
+            let file = config.path.as_deref().unwrap_or(std::path::Path::new(""));
+            Failure::Failed(format!("{}:{}: {why}", file.display(), tap.line_of(&key)))
+        })?;
+    }
+    Ok(())
 }
 
 fn apply_words(options: &mut MountOptions, request: &Request) -> Result<(), Failure> {

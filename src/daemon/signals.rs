@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nix::sys::signal::{SigSet, Signal};
 
+use super::taps::Taps;
 use super::{Failure, Request, plan};
 use crate::janitor::Shared;
 use crate::sys::mounts::MountEntry;
@@ -49,12 +50,15 @@ pub(super) fn handle(
     ours: Ours,
     request: Request,
     shared: Arc<Shared>,
+    taps: Arc<Taps>,
 ) -> std::io::Result<()> {
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         loop {
             match background::next_signal(&set) {
-                Signal::SIGHUP => reload(&request, &shared),
+                Signal::SIGHUP => reload(&request, &shared, &taps),
                 _ => {
+                    // They write their last words into the mount.
+                    taps.stop();
                     let _resting = shared.herald().rest();
                     // Closing the device with the process ends what is still open.
                     ours.detach();
@@ -67,14 +71,16 @@ pub(super) fn handle(
 }
 
 /// Reads the configuration again. A bad one changes nothing.
-fn reload(request: &Request, shared: &Shared) {
+fn reload(request: &Request, shared: &Shared, taps: &Taps) {
     match plan(request) {
         Ok(plan) => {
             let settings = plan.settings();
+            let tables = plan.config.taps;
             drop(shared.with(move |tree, _| {
                 tree.set_settings(settings);
                 tree.set_quotas(plan.config.quotas);
             }));
+            taps.apply(&tables);
             log::info!("configuration read again");
         }
         Err(Failure::Usage(why) | Failure::Failed(why)) => {

@@ -5,6 +5,7 @@
 //! implements [`Source`]; [`run`] drives it, and [`Sink`] is where its events go.
 
 mod batch;
+pub mod beegfs;
 mod counters;
 mod options;
 mod place;

@@ -33,6 +33,8 @@ pub(super) struct Progress {
     starts: Vec<Resume>,
     due: Option<Instant>,
     last: Option<Instant>,
+    /// Something is not saved.
+    dirty: bool,
     failing: bool,
 }
 
@@ -53,6 +55,7 @@ impl Progress {
             // What was consumed while there was no tap.
             due: Some(Instant::now()),
             last: None,
+            dirty: false,
             failing: false,
         };
         if !alive {
@@ -92,7 +95,12 @@ impl Progress {
     pub(super) fn advance(&mut self, positions: impl IntoIterator<Item = Position>) {
         let mut any = false;
         for position in positions {
-            self.streams.entry(position.stream).or_default().written = Some(position);
+            let stream = self.streams.entry(position.stream).or_default();
+            stream.written = Some(position);
+            // Should the queue go before it is looked at for the first time.
+            self.settled
+                .entry(position.stream)
+                .or_insert_with(|| Stream { unconsumed: Some(position.at), ..stream.clone() });
             any = true;
         }
         if any {
@@ -101,6 +109,7 @@ impl Progress {
     }
 
     fn wake(&mut self) {
+        self.dirty = true;
         if self.due.is_none() {
             let now = Instant::now();
             self.due = Some(self.last.map_or(now, |last| (last + SAVE_EVERY).max(now)));
@@ -126,16 +135,11 @@ impl Progress {
         if !queues.iter().all(|queue| queue.is_there()) {
             return Err(Refusal::Gone);
         }
+        let unconsumed =
+            |streams: &Streams| streams.values().map(|s| s.unconsumed).collect::<Vec<_>>();
+        let before = unconsumed(&self.streams);
         self.look(&queues, locate);
-        let changed = self.streams.iter().any(|(number, stream)| {
-            let saved = self.settled.get(number);
-            saved.is_none_or(|saved| {
-                saved.written != stream.written
-                    || saved.unconsumed != stream.unconsumed
-                    || saved.context != stream.context
-            })
-        });
-        if changed || self.failing {
+        if self.dirty || self.failing || before != unconsumed(&self.streams) {
             self.save(&queues);
         }
         let took = now.elapsed();
@@ -147,21 +151,21 @@ impl Progress {
     }
 
     fn save(&mut self, queues: &[&Queue]) {
+        self.dirty = false;
+        // For a queue that goes while we live, memory will do.
+        self.settled = self.streams.clone();
         match self.keeper.save(queues, &self.streams) {
             Ok(()) => {
                 if self.failing {
                     log::info!("positions are saved again");
                 }
                 self.failing = false;
-                self.settled = self.streams.clone();
             }
             Err(failure) => {
                 if !self.failing {
                     log::error!("{failure}: positions are not saved");
                 }
                 self.failing = true;
-                // For a queue that goes while we live, memory will do.
-                self.settled = self.streams.clone();
             }
         }
     }

@@ -52,6 +52,7 @@ pub struct Ended {
 
 /// Drives a source until it ends, fails, or SIGTERM comes. Says READY=1 to a service manager first.
 pub fn run(mut sink: Sink, source: &mut dyn Source, signals: &Signals) -> Ended {
+    sink.set_bounded(source.keeps());
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         log::warn!("$NOTIFY_SOCKET: {error}");
     }

@@ -58,6 +58,8 @@ pub struct Sink {
     backlog_bytes: usize,
     /// Events in it that are no notes.
     backlog_records: u64,
+    /// The source stops by itself.
+    is_bounded: bool,
     stall: Option<Stall>,
     /// The stall that is being tried to end.
     tried: Option<Stall>,
@@ -89,6 +91,7 @@ impl Sink {
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             backlog_records: 0,
+            is_bounded: false,
             stall: None,
             tried: None,
             missing: None,
@@ -171,8 +174,8 @@ impl Sink {
 
     /// Records that were lost before they came here; the source tells the gap.
     pub fn lost(&mut self, count: u64) {
-        self.counters.received += count;
-        self.counters.lost += count;
+        self.counters.received = self.counters.received.saturating_add(count);
+        self.counters.lost = self.counters.lost.saturating_add(count);
     }
 
     /// What was done so far.
@@ -229,8 +232,9 @@ impl Sink {
         let bytes = size(event);
         let room = self.backlog.len() < self.options.backlog_events
             && self.backlog_bytes + bytes <= self.options.backlog_bytes;
-        // A note is small, rare, and tells a loss.
-        if !room && event.class != Class::Note {
+        // A note is small, rare, and tells a loss; a source that is not read while the queue is full
+        // brings what it had in hand and no more.
+        if !room && !self.is_bounded && event.class != Class::Note {
             self.lose(event, "backlog full");
             return;
         }
@@ -441,6 +445,11 @@ impl Sink {
             });
             self.flush();
         }
+    }
+
+    /// Tells whether the source stops while [`Sink::ready`] is false.
+    pub(super) fn set_bounded(&mut self, is_bounded: bool) {
+        self.is_bounded = is_bounded;
     }
 
     /// Whether something is in memory and in no queue.

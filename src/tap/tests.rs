@@ -16,7 +16,7 @@ fn event(at: u64) -> Event {
         name: format!("test-{at:020}"),
         id: at.to_string(),
         source: "/test".into(),
-        kind: if at % 2 == 0 { "test.even".into() } else { "test.odd".into() },
+        kind: if at.is_multiple_of(2) { "test.even".into() } else { "test.odd".into() },
         time: UnixNanos(1),
         data: format!("{{\"at\":{at}}}").into_bytes(),
         position: Some(Position { stream: 1, at, next: at + 1, mark: 9 }),

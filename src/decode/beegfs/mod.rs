@@ -16,6 +16,7 @@ mod packet;
 mod payload;
 mod place;
 mod render;
+mod session;
 mod types;
 mod v1;
 
@@ -28,5 +29,8 @@ pub use packet::{
 pub use payload::{FLAG_MIRRORED, FLAG_SECONDARY, FORMAT, PAYLOAD_BYTES_MAX, Payload};
 pub use place::{Place, V7_STREAM};
 pub use render::{Renderer, Unreadable};
+pub use session::{
+    Cause, Dropped, End, From, Memory, Note, Now, Outlet, Saved, Session, Settings, Step, Word,
+};
 pub use types::{TYPE_COUNT, event_name, push_kind};
 pub use v1::{V1_HEADER_BYTES, V1Packet};
