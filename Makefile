@@ -1,6 +1,7 @@
 # make demo    set up, build, show the filesystem at work
 # make test    set up, run all tests
 # make install DESTDIR= PREFIX=/usr/local
+# make deb     a Debian package in dist/
 
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
@@ -8,6 +9,10 @@ MANDIR     ?= $(PREFIX)/share/man
 BASHDIR    ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR     ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR    ?= $(PREFIX)/share/fish/vendor_completions.d
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+EXAMPLEDIR ?= $(PREFIX)/share/doc/eventfs/examples
 DESTDIR    ?=
 CARGO      ?= cargo
 CARGOFLAGS ?=
@@ -17,10 +22,23 @@ TARGET  := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BINARY  := $(TARGET)/release/eventfs
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 PAGES   := man/eventfs.1 man/eventfs.conf.5 man/eventfs.8
-SCRIPTS := $(wildcard contrib/*.sh) .ci/run
+UNITS   := eventfs.service eventfs@.service
+# What runs, and what is read, of the examples.
+EXAMPLES := $(addprefix contrib/examples/,claim.sh consumer.py consumer.sh container.sh)
+SAMPLES  := contrib/eventfs.toml contrib/fstab.example \
+	$(addprefix contrib/systemd/,eventfs-drain@.path eventfs-drain@.service)
+SCRIPTS := $(wildcard contrib/*.sh contrib/examples/*.sh) \
+	$(addprefix contrib/debian/,postinst prerm postrm) tests/contrib/manager.sh .ci/run
 DIST    := dist/eventfs-$(VERSION).tar.gz
 
-.PHONY: all demo test bench check install uninstall clean dist
+# The packager: the one in the path, else one that is built once into the target directory.
+CARGO_DEB := $(or $(shell command -v cargo-deb),$(TARGET)/tools/bin/cargo-deb)
+# Where the package's files are put together; cargo-deb looks below the profile's directory.
+DEBDIR   := $(dir $(BINARY))package
+DEBOUT   ?= dist
+DEBFLAGS ?=
+
+.PHONY: all demo test bench check install uninstall clean dist deb
 
 all:
 	$(CARGO) build --release $(CARGOFLAGS)
@@ -34,8 +52,10 @@ demo:
 	@$(MAKE) --no-print-directory $(BINARY)
 	EVENTFS=$(BINARY) contrib/demo.sh
 
+# Without the packager its test says that it was skipped (with CI set it fails).
 test:
 	contrib/setup.sh test
+	-@$(MAKE) -s $(CARGO_DEB)
 	$(CARGO) test $(CARGOFLAGS)
 
 bench:
@@ -61,11 +81,24 @@ install: $(BINARY)
 	$(BINARY) completions bash >$(DESTDIR)$(BASHDIR)/eventfs
 	$(BINARY) completions zsh >$(DESTDIR)$(ZSHDIR)/_eventfs
 	$(BINARY) completions fish >$(DESTDIR)$(FISHDIR)/eventfs.fish
+	$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(SYSUSERSDIR) \
+		$(DESTDIR)$(EXAMPLEDIR)
+	$(INSTALL) -m 644 contrib/tmpfiles.d/eventfs.conf $(DESTDIR)$(TMPFILESDIR)/
+	$(INSTALL) -m 644 contrib/sysusers.d/eventfs.conf $(DESTDIR)$(SYSUSERSDIR)/
+	$(INSTALL) -m 755 $(EXAMPLES) $(DESTDIR)$(EXAMPLEDIR)/
+	$(INSTALL) -m 644 $(SAMPLES) $(DESTDIR)$(EXAMPLEDIR)/
+	$(INSTALL) -m 644 $(addprefix contrib/systemd/,$(UNITS)) $(DESTDIR)$(UNITDIR)/
+	sed -i 's,/usr/bin/eventfs,$(BINDIR)/eventfs,' \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) $(DESTDIR)$(EXAMPLEDIR)/eventfs-drain@.service
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/eventfs $(DESTDIR)$(MANDIR)/man1/eventfs.1 \
 		$(DESTDIR)$(MANDIR)/man5/eventfs.conf.5 $(DESTDIR)$(MANDIR)/man8/eventfs.8 \
-		$(DESTDIR)$(BASHDIR)/eventfs $(DESTDIR)$(ZSHDIR)/_eventfs $(DESTDIR)$(FISHDIR)/eventfs.fish
+		$(DESTDIR)$(BASHDIR)/eventfs $(DESTDIR)$(ZSHDIR)/_eventfs $(DESTDIR)$(FISHDIR)/eventfs.fish \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) \
+		$(DESTDIR)$(TMPFILESDIR)/eventfs.conf $(DESTDIR)$(SYSUSERSDIR)/eventfs.conf \
+		$(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(EXAMPLES) $(SAMPLES)))
+	rmdir $(DESTDIR)$(EXAMPLEDIR) $(DESTDIR)$(dir $(EXAMPLEDIR)) 2>/dev/null || :
 
 clean:
 	$(CARGO) clean
@@ -76,3 +109,15 @@ dist:
 	mkdir -p dist
 	git archive --format=tar --prefix=eventfs-$(VERSION)/ HEAD | gzip -n >$(DIST)
 	@echo $(DIST)
+
+$(TARGET)/tools/bin/cargo-deb:
+	$(CARGO) install --locked --root $(TARGET)/tools --version '^3' cargo-deb
+
+# The package holds what `make install` installs, and the configuration.
+deb: $(BINARY) $(CARGO_DEB)
+	rm -rf $(DEBDIR)
+	@$(MAKE) --no-print-directory install DESTDIR=$(abspath $(DEBDIR)) PREFIX=/usr BINARY=$(BINARY)
+	gzip -9n $(DEBDIR)/usr/share/man/man*/*
+	mkdir -p $(DEBOUT)
+	$(CARGO_DEB) deb --no-build -o $(DEBOUT)/ $(DEBFLAGS)
+	rm -rf $(DEBDIR)

@@ -31,10 +31,13 @@ END
     cat <<'END'
 bash:bash
 bwrap:bubblewrap
+dpkg-deb:dpkg
+make:make
 mandoc:mandoc
 python3:python3
 setpriv:util-linux
 shellcheck:shellcheck
+systemd-analyze:systemd
 END
 }
 
