@@ -21,7 +21,7 @@ INSTALL    ?= install
 TARGET  := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BINARY  := $(TARGET)/release/eventfs
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-PAGES   := man/eventfs.1 man/eventfs.conf.5 man/eventfs.8
+PAGES   := $(sort $(wildcard man/*.1 man/*.5 man/*.8))
 UNITS   := eventfs.service eventfs@.service
 # What runs, and what is read, of the examples.
 EXAMPLES := $(addprefix contrib/examples/,claim.sh consumer.py consumer.sh container.sh)
@@ -74,9 +74,9 @@ install: $(BINARY)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
 		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	$(INSTALL) -m 755 $(BINARY) $(DESTDIR)$(BINDIR)/eventfs
-	$(INSTALL) -m 644 man/eventfs.1 $(DESTDIR)$(MANDIR)/man1/
-	$(INSTALL) -m 644 man/eventfs.conf.5 $(DESTDIR)$(MANDIR)/man5/
-	$(INSTALL) -m 644 man/eventfs.8 $(DESTDIR)$(MANDIR)/man8/
+	$(INSTALL) -m 644 $(filter %.1,$(PAGES)) $(DESTDIR)$(MANDIR)/man1/
+	$(INSTALL) -m 644 $(filter %.5,$(PAGES)) $(DESTDIR)$(MANDIR)/man5/
+	$(INSTALL) -m 644 $(filter %.8,$(PAGES)) $(DESTDIR)$(MANDIR)/man8/
 	$(INSTALL) -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	$(BINARY) completions bash >$(DESTDIR)$(BASHDIR)/eventfs
 	$(BINARY) completions zsh >$(DESTDIR)$(ZSHDIR)/_eventfs
@@ -92,8 +92,8 @@ install: $(BINARY)
 		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) $(DESTDIR)$(EXAMPLEDIR)/eventfs-drain@.service
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/eventfs $(DESTDIR)$(MANDIR)/man1/eventfs.1 \
-		$(DESTDIR)$(MANDIR)/man5/eventfs.conf.5 $(DESTDIR)$(MANDIR)/man8/eventfs.8 \
+	rm -f $(DESTDIR)$(BINDIR)/eventfs \
+		$(foreach n,1 5 8,$(addprefix $(DESTDIR)$(MANDIR)/man$n/,$(notdir $(filter %.$n,$(PAGES))))) \
 		$(DESTDIR)$(BASHDIR)/eventfs $(DESTDIR)$(ZSHDIR)/_eventfs $(DESTDIR)$(FISHDIR)/eventfs.fish \
 		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) \
 		$(DESTDIR)$(TMPFILESDIR)/eventfs.conf $(DESTDIR)$(SYSUSERSDIR)/eventfs.conf \

@@ -128,6 +128,8 @@ fn every_setting_of_the_example_configuration_is_one() {
         (options.owner, options.grace, options.publish, options.notify, options.orphans),
         (defaults.owner, defaults.grace, defaults.publish, defaults.notify, defaults.orphans)
     );
+    let tap = config.taps.first().expect("a tap");
+    assert_eq!((tap.name.as_str(), tap.queues.len()), ("beegfs", 1));
     let (_, empty) = loaded("");
     assert_ne!(format!("{:?}", config.quotas), format!("{:?}", empty.quotas));
 }
