@@ -63,7 +63,8 @@ pub fn is_one_line(event: &Event) {
 /// Feeds a session what the bytes say, with an eye on [`Ledger`].
 ///
 /// The first byte chooses the settings; then each step is one byte of length, and so many bytes: a packet,
-/// whose first byte below 11 stands for the header of that type. Lengths above 250 are other happenings.
+/// whose first byte below 11 stands for the header of that type, and 11 for none. Lengths above 250 are
+/// other happenings.
 ///
 /// # Panics
 /// If an event is lost, doubled or out of order without a word.
@@ -109,6 +110,7 @@ fn scripted(bytes: &[u8]) -> Vec<u8> {
             packet.extend_from_slice(body);
             packet
         }
+        Some((11, body)) => body.to_vec(),
         _ => bytes.to_vec(),
     }
 }

@@ -104,4 +104,65 @@ proptest! {
         let payload = Packet::Message { msn: 1, payload: &bytes }.to_bytes();
         check::packet(&payload);
     }
+
+    #[test]
+    fn no_bytes_make_a_session_lose_an_event_in_silence(
+        choice in any::<u8>(),
+        steps in vec(prop_oneof![
+            Just(handshake()),
+            (0..40_u64, 0..40_u64).prop_map(|(next, oldest)| range(next, oldest)),
+            (0..40_u64, vec(any::<u8>(), 0..3)).prop_map(|(msn, path)| message(msn, &path)),
+            (0..40_u64, 0..70_usize).prop_map(|(msn, cut)| cut_message(msn, cut)),
+            vec(any::<u8>(), 0..60).prop_map(step),
+            (251..=255_u8).prop_map(|happening| vec![happening]),
+            (0..5_u8).prop_map(|reason| step(vec![10, reason])),
+            v1(),
+        ], 0..120),
+    ) {
+        let mut script = vec![choice];
+        script.extend(steps.concat());
+        check::session(&script);
+    }
+}
+
+/// One step of a script for `check::session`.
+fn step(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.insert(0, bytes.len() as u8);
+    bytes
+}
+
+/// A packet as a step: the header is its type alone.
+fn packet(packet: &Packet<'_>) -> Vec<u8> {
+    let bytes = packet.to_bytes();
+    step([&bytes[..1], &bytes[8..]].concat())
+}
+
+fn handshake() -> Vec<u8> {
+    packet(&Packet::HandshakeResponse { major: 2, minor: 0, meta_id: 12, mirror_group: 0 })
+}
+
+fn range(next: u64, oldest: u64) -> Vec<u8> {
+    packet(&Packet::Range { next, oldest })
+}
+
+fn message(msn: u64, path: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    Payload { event: 5, path, ..Payload::default() }.encode(&mut payload);
+    packet(&Packet::Message { msn, payload: &payload })
+}
+
+fn cut_message(msn: u64, cut: usize) -> Vec<u8> {
+    let whole = message(msn, b"");
+    let end = (whole.len() - 1).min(cut.max(1));
+    step(whole[1..end].to_vec())
+}
+
+fn v1() -> impl Strategy<Value = Vec<u8>> {
+    (0..3_u64, 0..3_u64, 0..15_u32).prop_map(|(dropped, missed, number)| {
+        let mut bytes = Vec::new();
+        V1Packet { dropped, missed, number, ..V1Packet::default() }.encode(&mut bytes);
+        // As it is: a step whose first byte is 1 would get the header of version 2.
+        bytes.insert(0, 11);
+        step(bytes)
+    })
 }

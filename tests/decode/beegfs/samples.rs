@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 /// One sample packet.
-pub struct Sample {
-    pub name: String,
-    pub bytes: Vec<u8>,
+pub(super) struct Sample {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
     /// One of `ok`, `error`, `unknown_type`, perhaps `v1` beside it.
-    pub expect: Value,
+    pub(super) expect: Value,
 }
 
 /// All sample packets.
-pub fn packets() -> Vec<Sample> {
+pub(super) fn packets() -> Vec<Sample> {
     let text = include_str!("../../data/beegfs/packets.json");
     let all: Value = serde_json::from_str(text).expect("JSON");
     let packets = all["packets"].as_array().expect("packets");
@@ -26,13 +26,13 @@ fn sample(packet: &Value) -> Sample {
 }
 
 /// One packet of the recorded session.
-pub struct Recorded {
-    pub is_from_server: bool,
-    pub bytes: Vec<u8>,
+pub(super) struct Recorded {
+    pub(super) is_from_server: bool,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// The packets of the recorded session, in order.
-pub fn session() -> Vec<Recorded> {
+pub(super) fn session() -> Vec<Recorded> {
     let text = include_str!("../../data/beegfs/session_small.jsonl");
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     lines
@@ -43,7 +43,7 @@ pub fn session() -> Vec<Recorded> {
         .collect()
 }
 
-pub fn hex(text: &str) -> Vec<u8> {
+pub(super) fn hex(text: &str) -> Vec<u8> {
     assert_eq!(text.len() % 2, 0);
     (0..text.len())
         .step_by(2)
