@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, linkat, unlinkat};
 use xattr::FileExt as _;
@@ -171,22 +171,23 @@ impl Queue {
         content: &[u8],
         attributes: &[(&str, &str)],
     ) -> Result<(), Refusal> {
+        // A queue shows a file when it is closed; elsewhere it is made under a dot name, so that nobody
+        // meets half of it there either.
+        let staged = (!self.is_queue).then(|| format!(".{name}"));
         let directory = self.open()?;
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let made = staged.as_deref().unwrap_or(name);
+        let how = if staged.is_some() { OFlag::O_TRUNC } else { OFlag::O_EXCL };
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(0o666);
-        let fd =
-            openat(directory.as_fd(), name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, mode)?;
-        let mut file = File::from(fd);
-        let written = file.write_all(content).and_then(|()| {
-            attributes.iter().try_for_each(|(name, value)| file.set_xattr(name, value.as_bytes()))
+        let fd = openat(directory.as_fd(), made, flags | how, mode)?;
+        let written = write_and_close(fd, content, attributes).and_then(|()| {
+            staged.as_ref().map_or(Ok(()), |staged| publish(directory, staged, name))
         });
-        if let Err(error) = written {
+        if written.is_err() {
             // On an eventfs it goes with its last close anyway.
-            let _ = unlinkat(directory.as_fd(), name, UnlinkatFlags::NoRemoveDir);
-            return Err(error.into());
+            let _ = unlinkat(directory.as_fd(), made, UnlinkatFlags::NoRemoveDir);
         }
-        nix::unistd::close(OwnedFd::from(file))?;
-        Ok(())
+        written.map_err(Refusal::from)
     }
 
     /// Gives an event of this directory to another one too.
@@ -251,6 +252,28 @@ impl Queue {
     /// Whether its listing shows the oldest first.
     pub(super) fn is_ordered(&self) -> bool {
         self.is_queue
+    }
+}
+
+fn write_and_close(fd: OwnedFd, content: &[u8], attributes: &[(&str, &str)]) -> io::Result<()> {
+    let mut file = File::from(fd);
+    file.write_all(content)?;
+    for (name, value) in attributes {
+        file.set_xattr(name, value.as_bytes())?;
+    }
+    Ok(nix::unistd::close(OwnedFd::from(file))?)
+}
+
+/// Gives a staged file its name, if that is free.
+fn publish(directory: &OwnedFd, staged: &str, name: &str) -> io::Result<()> {
+    let here = directory.as_fd();
+    match renameat2(here, staged, here, name, RenameFlags::RENAME_NOREPLACE) {
+        // A file system without that flag.
+        Err(Errno::EINVAL) => {
+            linkat(here, staged, here, name, AtFlags::empty())?;
+            Ok(unlinkat(here, staged, UnlinkatFlags::NoRemoveDir)?)
+        }
+        other => Ok(other?),
     }
 }
 

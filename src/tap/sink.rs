@@ -17,11 +17,18 @@ use crate::event::json::Object;
 use crate::event::{Class, Event, TimeText, UnixNanos};
 use crate::sys::clock;
 
-/// First and longest wait before a full queue is tried again.
-const FULL_WAIT: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+/// First and longest wait before a full queue is tried again, and the longest while somebody consumes.
+const FULL_WAIT: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+const MOVING_WAIT: Duration = Duration::from_millis(16);
+
+/// A queue that had room so lately is one that somebody consumes.
+const MOVING: Duration = Duration::from_secs(2);
 
 /// The same for a queue that is gone.
 const GONE_WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// How often a full queue is told of.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// How often counters are shown, at most.
 const COUNTERS_EVERY: Duration = Duration::from_millis(500);
@@ -35,6 +42,8 @@ struct Stall {
     gone: bool,
     retry: Instant,
     wait: Duration,
+    /// When something could be written last.
+    moved: Instant,
 }
 
 /// Records that are lost and not yet told.
@@ -63,6 +72,7 @@ pub struct Sink {
     stall: Option<Stall>,
     /// The stall that is being tried to end.
     tried: Option<Stall>,
+    said: Option<Instant>,
     missing: Option<Missing>,
     notes: u64,
     times: TimeText,
@@ -94,6 +104,7 @@ impl Sink {
             is_bounded: false,
             stall: None,
             tried: None,
+            said: None,
             missing: None,
             notes: 0,
             times: TimeText::default(),
@@ -305,16 +316,19 @@ impl Sink {
 
     /// Nothing goes on until what failed succeeds.
     fn stall(&mut self, number: usize, refusal: &Refusal) {
+        let now = Instant::now();
         let gone = matches!(refusal, Refusal::Gone);
         let (first, longest) = if gone { GONE_WAIT } else { FULL_WAIT };
-        let wait = match &self.tried {
-            Some(tried) if tried.gone == gone => (tried.wait * 2).min(longest),
-            _ => {
-                self.say(number, refusal);
-                first
-            }
-        };
-        self.stall = Some(Stall { gone, retry: Instant::now() + wait, wait });
+        let tried = self.tried.as_ref().filter(|tried| tried.gone == gone);
+        let moved = tried.map_or(now, |tried| tried.moved);
+        let longest = if gone || moved.elapsed() > MOVING { longest } else { MOVING_WAIT };
+        let wait = tried.map_or(first, |tried| (tried.wait * 2).min(longest));
+        let is_news = tried.is_none() && self.said.is_none_or(|said| said.elapsed() > SAY_EVERY);
+        if gone && tried.is_none() || is_news {
+            self.say(number, refusal);
+            self.said = Some(now);
+        }
+        self.stall = Some(Stall { gone, retry: now + wait, wait, moved });
     }
 
     fn say(&self, number: usize, refusal: &Refusal) {
@@ -400,12 +414,12 @@ impl Sink {
             self.stall(0, &Refusal::Gone);
         } else if !was_gone {
             let before = self.counters().backlog;
-            self.flush();
+            self.drain();
             let moved = before != self.counters().backlog;
             if let Some(stall) = self.stall.as_mut().filter(|_| moved) {
-                // Somebody consumes: look again soon.
+                stall.moved = Instant::now();
                 stall.wait = FULL_WAIT.0;
-                stall.retry = Instant::now() + stall.wait;
+                stall.retry = stall.moved + stall.wait;
             }
         }
         self.tried = None;
@@ -422,7 +436,7 @@ impl Sink {
 
     /// What waits in memory, and then the loss of what did not fit there.
     fn drain(&mut self) {
-        if !self.backlog.is_empty() {
+        if self.tried.is_some() || !self.backlog.is_empty() {
             self.flush();
         }
         while self.stall.is_none() {

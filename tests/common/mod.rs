@@ -187,9 +187,10 @@ pub fn is_listed(point: &Path) -> bool {
     text.lines().any(|line| line.split(' ').nth(4) == Some(point))
 }
 
-/// Whether an eventfs is mounted there and answers.
+/// Whether an eventfs is mounted there and answers. (stat(2) of a dead one may be answered from the
+/// kernel's cache.)
 pub fn is_mounted(point: &Path) -> bool {
-    is_listed(point) && fs::metadata(point).is_ok()
+    is_listed(point) && nix::sys::statvfs::statvfs(point).is_ok()
 }
 
 /// Frees a daemon that hangs in the kernel: writes 1 to its connection's `abort` file.

@@ -56,6 +56,8 @@ pub(super) struct Node {
     /// Digest of the last broken packet that could not be placed. When the same comes again it is passed
     /// over: else a stream would never get beyond it.
     pub(super) broken: Option<u64>,
+    /// The last event that we have came as a packet that cannot be read.
+    pub(super) is_doubtful: bool,
 }
 
 /// How a stream begins.
@@ -90,6 +92,7 @@ impl Node {
             silent_ends: 0,
             is_begun: false,
             broken: None,
+            is_doubtful: false,
         }
     }
 
@@ -165,6 +168,18 @@ impl Node {
         self.go_on_at(msn.saturating_add(1), Some(mark));
     }
 
+    /// What came in the place of event `msn` cannot be read. It is asked for once more: if it comes whole
+    /// then, it is delivered too.
+    pub(super) fn accept_unreadable(&mut self, msn: u64, mark: u64) {
+        self.accept(msn, mark);
+        self.is_doubtful = true;
+    }
+
+    /// Event `msn`, the last one accepted, is waited for again.
+    pub(super) fn take_back(&mut self, msn: u64) {
+        self.go_on_at(msn, None);
+    }
+
     /// The first event of an overlapping stream is not the one that we have.
     pub(super) fn is_another_queue(&mut self, oldest: u64) -> Note {
         self.reset(oldest, ANOTHER_EVENT)
@@ -200,6 +215,7 @@ impl Node {
     fn go_on_at(&mut self, expected: u64, mark: Option<u64>) {
         self.expected = Some(expected);
         self.mark = mark;
+        self.is_doubtful = false;
         self.attempt = Attempt::Overlap;
         self.silent_ends = 0;
     }

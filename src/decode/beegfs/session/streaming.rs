@@ -107,8 +107,12 @@ impl Streaming {
                 out.dropped(Dropped::Overlap);
                 return Ok(Heard::Known);
             }
-            out.note(&node.is_another_queue(self.oldest));
-            return Ok(Heard::NewQueue);
+            if !(node.is_doubtful && last.0 == msn) {
+                out.note(&node.is_another_queue(self.oldest));
+                return Ok(Heard::NewQueue);
+            }
+            // It was damaged on its way and is whole now.
+            node.take_back(msn);
         }
         let hole = match node.weigh(msn) {
             Weighed::Duplicate => {
@@ -155,9 +159,10 @@ impl Streaming {
             return Heard::Known;
         }
         if overlap.is_none() && msn == Some(node.expected()) {
-            let place = (node.expected(), mark);
-            node.accept(place.0, mark);
-            self.renderer.unreadable(Some(place), &unreadable, event);
+            let place = node.expected();
+            node.accept_unreadable(place, mark);
+            // Saved without its mark: a tap that is started anew does not look for these bytes again.
+            self.renderer.unreadable(Some((place, 0)), &unreadable, event);
             out.event(event);
             self.has_progress = true;
             return Heard::First;

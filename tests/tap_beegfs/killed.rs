@@ -1,0 +1,166 @@
+//! kill -9 of the tap, of the filesystem, and queues that go: nothing lost, doubles as the contract allows.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::common::{EVENTFS, Mounted, is_mounted, spawn, wait_until};
+use crate::help::{Site, assert_numbers, events, file, numbers, wait_for_events};
+use crate::metadata_server::{Identity, MetadataServer};
+
+#[test]
+fn a_killed_tap_goes_on_and_nothing_is_doubled_in_the_queue() {
+    let (site, mount) = (Site::new(), Mounted::new());
+    let queue = mount.path("q");
+    let state = site.path("state");
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 500);
+    for round in 1..6 {
+        let tap = site.tap(&queue, &["--sticky", "--state", state.to_str().unwrap()]);
+        wait_for_events(&queue, round * 400);
+        server.burst(700);
+        tap.kill9();
+    }
+    let tap = site.tap(&queue, &["--sticky", "--state", state.to_str().unwrap()]);
+    wait_until("all", || numbers(&queue, 12).len() >= 4_000);
+    assert_numbers(&queue, 12, 0..4_000);
+    assert_eq!(events(&queue).len(), 4_000, "no second names");
+    let ended = tap.end();
+    assert_eq!(ended.count("lost"), 0);
+}
+
+#[test]
+fn an_incomplete_file_of_a_killed_tap_is_completed() {
+    let site = Site::new();
+    let queue = site.path("q");
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 5);
+    let tap = site.tap(&queue, &[]);
+    wait_for_events(&queue, 5);
+    tap.kill9();
+    // As if it had been killed in the middle of the fourth, before any position was saved.
+    let whole = fs::read_to_string(queue.join(file(3))).unwrap();
+    fs::write(queue.join(file(3)), &whole[..100]).unwrap();
+    fs::remove_file(queue.join(file(4))).unwrap();
+    let tap = site.tap(&queue, &["--from", "oldest"]);
+    wait_until("the rest", || queue.join(file(4)).exists());
+    assert_eq!(fs::read_to_string(queue.join(file(3))).unwrap(), whole);
+    let ended = tap.end();
+    assert_eq!((ended.count("duplicate"), ended.count("written")), (3, 2));
+    drop(server);
+}
+
+#[test]
+fn positions_are_kept_in_the_queue_too() {
+    let (site, mount) = (Site::new(), Mounted::new());
+    let queue = mount.path("q");
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 50);
+    let tap = site.tap(&queue, &["--sticky"]);
+    wait_for_events(&queue, 50);
+    tap.end();
+    // All consumed: a start from the oldest would bring them back.
+    for name in events(&queue).into_keys() {
+        fs::remove_file(queue.join(name)).unwrap();
+    }
+    server.burst(10);
+    let tap = site.tap(&queue, &[]);
+    wait_for_events(&queue, 10);
+    tap.end();
+    assert_numbers(&queue, 12, 50..60);
+    let starts = server.starts();
+    assert_eq!(starts, [0, 49], "one event of overlap");
+}
+
+#[test]
+fn a_queue_that_is_removed_is_made_anew_with_what_nobody_consumed() {
+    let (site, mount) = (Site::new(), Mounted::new());
+    let queue = mount.path("q");
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 30);
+    let tap = site.tap(&queue, &["--sticky"]);
+    wait_for_events(&queue, 30);
+    for msn in 0..10 {
+        fs::remove_file(queue.join(file(msn))).unwrap();
+    }
+    wait_until("the position of the oldest", || {
+        let state = crate::common::get(&queue, "user.tap_state.beegfs").unwrap_or_default();
+        state.contains("\"unconsumed\":10")
+    });
+    fs::rename(&queue, mount.path("gone")).unwrap();
+    server.burst(1);
+    wait_until("the new queue", || numbers(&queue, 12).len() >= 21);
+    assert_numbers(&queue, 12, 10..31);
+    let ended = tap.end();
+    assert!(ended.stderr.contains("gone"), "{}", ended.stderr);
+}
+
+/// Starts a daemon on a mountpoint that is there already.
+fn mount_again(point: &std::path::Path) -> std::process::Child {
+    let mut command = Command::new(EVENTFS);
+    command.arg("-f").args(["-o", "allow_other"]).arg(point).stdin(Stdio::null());
+    let daemon = spawn(&mut command);
+    wait_until("the mount", || is_mounted(point));
+    daemon
+}
+
+fn unmount(point: &std::path::Path, daemon: &mut std::process::Child) {
+    let pid = nix::unistd::Pid::from_raw(daemon.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let status = daemon.wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(!crate::common::is_listed(point));
+}
+
+#[test]
+fn a_filesystem_that_is_killed_gets_again_what_nobody_consumed() {
+    let (site, point) = (Site::new(), Site::new());
+    let point = point.dir.path();
+    let (queue, state) = (point.join("q"), site.path("state"));
+    let words = ["--state", state.to_str().unwrap()];
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 300);
+    let mut daemon = mount_again(point);
+    let tap = site.tap(&queue, &words);
+    wait_for_events(&queue, 300);
+    let mut consumed = BTreeSet::new();
+    for msn in 0..120 {
+        fs::remove_file(queue.join(file(msn))).unwrap();
+        consumed.insert(msn);
+    }
+    wait_until("the position of the oldest", || {
+        fs::read_to_string(&state).is_ok_and(|text| text.contains("\"unconsumed\":120"))
+    });
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    server.burst(50);
+    let mut daemon = mount_again(point);
+    wait_until("all that was left", || numbers(&queue, 12).len() >= 230);
+    assert_numbers(&queue, 12, 120..350);
+    // And once more with the tap gone too.
+    tap.kill9();
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let mut daemon = mount_again(point);
+    let tap = site.tap(&queue, &words);
+    wait_until("everything", || numbers(&queue, 12).len() >= 230);
+    assert_numbers(&queue, 12, 120..350);
+    let ended = tap.end();
+    assert_eq!(ended.count("lost"), 0);
+    unmount(point, &mut daemon);
+}
+
+#[test]
+fn an_unmounted_mountpoint_stays_empty() {
+    let (site, point) = (Site::new(), Site::new());
+    let point = point.dir.path();
+    let queue = point.join("q");
+    let mut daemon = mount_again(point);
+    let tap = site.tap(&queue, &[]);
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 3);
+    wait_for_events(&queue, 3);
+    unmount(point, &mut daemon);
+    server.burst(5);
+    wait_until("the tap to notice", || server.ring(|ring| ring.next()) == 8);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(fs::read_dir(point).unwrap().count(), 0, "or nobody could mount there again");
+    let mut daemon = mount_again(point);
+    wait_until("what was not consumed", || numbers(&queue, 12).len() >= 8);
+    tap.end();
+    unmount(point, &mut daemon);
+}
