@@ -165,6 +165,12 @@ impl Node {
         self.go_on_at(msn.saturating_add(1), Some(mark));
     }
 
+    /// What came as event `msn` cannot be read, and is not to be asked for again: also not to see whether
+    /// the queue is the same, since it may have been damaged on its way only.
+    pub(super) fn pass(&mut self, msn: u64) {
+        self.go_on_at(msn.saturating_add(1), None);
+    }
+
     /// The first event of an overlapping stream is not the one that we have.
     pub(super) fn is_another_queue(&mut self, oldest: u64) -> Note {
         self.reset(oldest, ANOTHER_EVENT)
