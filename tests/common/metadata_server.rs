@@ -43,6 +43,11 @@ pub struct Ring {
 }
 
 impl Ring {
+    /// Empty; `oldest` will err by so many events.
+    pub fn with_caution(caution: u64) -> Self {
+        Self { caution, ..Self::default() }
+    }
+
     /// Stores an event; returns its number.
     pub fn push(&mut self, payload: Vec<u8>) -> u64 {
         self.store(Stored::Event(payload))

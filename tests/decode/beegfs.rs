@@ -8,3 +8,4 @@ mod random;
 mod render;
 mod samples;
 mod session;
+mod world;

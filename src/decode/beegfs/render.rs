@@ -104,15 +104,10 @@ impl Renderer {
     }
 
     /// A packet that cannot be read, in the place of event `msn` if that much is known of it; then it is
-    /// named as that event would be, and has its position.
-    pub fn unreadable(
-        &self,
-        msn: Option<(u64, u64)>,
-        unreadable: &Unreadable<'_>,
-        event: &mut Event,
-    ) {
+    /// named as that event would be, and has its position, without a mark.
+    pub fn unreadable(&self, msn: Option<u64>, unreadable: &Unreadable<'_>, event: &mut Event) {
         match msn {
-            Some((msn, mark)) => self.begin(msn, mark, event),
+            Some(msn) => self.begin(msn, 0, event),
             None => begin_unplaced(unreadable, event),
         }
         event.source.clear();
@@ -120,7 +115,7 @@ impl Renderer {
         fill_unreadable(unreadable, event, |data| {
             data.number("meta_id", Place::meta_id(self.stream).into());
             match msn {
-                Some((msn, _)) => data.number("msn", msn),
+                Some(msn) => data.number("msn", msn),
                 None => data.null("msn"),
             }
         });

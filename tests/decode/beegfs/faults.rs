@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use eventfs::decode::beegfs::{Cause, Dropped, End, Fault, Packet, Session, Step, V1Packet};
+use eventfs::decode::beegfs::{Cause, End, Fault, Packet, Session, Step, V1Packet};
 use eventfs::event::Class;
 use serde_json::Value;
 
@@ -72,7 +72,7 @@ fn a_broken_event_is_delivered_once_in_its_place() {
     let data: Value = serde_json::from_slice(&event.data).expect("JSON");
     assert_eq!(data["reason"], "unknown event format 3");
     assert_eq!(data["msn"], 1);
-    // The server has it in its queue and sends it again, as the overlap.
+    // It is asked for once more, and passed over if it is still broken.
     tap.reconnect();
     assert_eq!(tap.wait(), Step::Go);
     tap.open(9, 0);
@@ -80,20 +80,34 @@ fn a_broken_event_is_delivered_once_in_its_place() {
     tap.goes_on(&broken);
     tap.event(2);
     assert_eq!(tap.out.msns(), [0, 1, 2]);
-    assert_eq!(tap.out.dropped, [Dropped::Overlap]);
+    assert_eq!((tap.out.dropped.len(), tap.out.notes.len()), (1, 0));
+}
+
+#[test]
+fn an_event_that_was_damaged_on_its_way_is_delivered_when_it_comes_whole() {
+    let mut tap = Tap::fresh();
+    tap.open(9, 0);
+    tap.event(0);
+    tap.closes(&message(1)[..40]);
+    tap.reconnect();
+    assert_eq!(tap.wait(), Step::Go);
+    tap.open(9, 0);
+    tap.event(1);
+    tap.event(2);
+    assert_eq!(tap.out.msns(), [0, 1, 1, 2]);
+    let classes: Vec<Class> = tap.out.events.iter().map(|event| event.class).collect();
+    assert_eq!(classes, [Class::Record, Class::Unreadable, Class::Record, Class::Record]);
     assert_eq!(tap.out.notes, []);
 }
 
 #[test]
-fn a_cut_event_is_known_again_too() {
+fn cut_events_are_delivered_in_their_places() {
     let mut tap = Tap::fresh();
     tap.open(9, 0);
-    let cut = &message(0)[..40];
-    tap.closes(cut);
+    tap.closes(&message(0)[..40]);
     tap.reconnect();
     assert_eq!(tap.wait(), Step::Go);
     tap.open(9, 0);
-    tap.goes_on(cut);
     tap.event(1);
     assert_eq!(tap.out.msns(), [0, 1]);
     // The same, as the socket tells it: longer than the buffer.
@@ -104,6 +118,23 @@ fn a_cut_event_is_known_again_too() {
     };
     assert_eq!(tap.out.msns(), [0, 1, 2]);
     assert_eq!(tap.out.events[2].class, Class::Unreadable);
+}
+
+#[test]
+fn a_broken_event_in_place_of_the_overlap_is_not_taken_for_another_queue() {
+    let mut tap = Tap::after(29);
+    tap.open(50, 0);
+    let broken = &message(29)[..60];
+    tap.closes(broken);
+    assert_eq!(tap.out.events[0].position, None);
+    tap.reconnect();
+    assert_eq!(tap.wait(), Step::Go);
+    tap.open(50, 0);
+    tap.goes_on(broken);
+    tap.event(30);
+    assert_eq!(tap.out.msns(), [u64::MAX, 30]);
+    assert_eq!(tap.out.starts(), [29, 29]);
+    assert_eq!(tap.out.notes, []);
 }
 
 #[test]

@@ -202,10 +202,10 @@ fn what_cannot_be_read_keeps_its_bytes() {
     let now = UnixNanos(5);
     let unreadable = Unreadable { raw: &raw, reason: "a reason", now, count: 3 };
     let renderer = Renderer::new(Place::stream(12, 0), 0);
-    renderer.unreadable(Some((7, 99)), &unreadable, &mut event);
+    renderer.unreadable(Some(7), &unreadable, &mut event);
     assert_eq!(event.class, Class::Unreadable);
     assert_eq!(event.name, "beegfs-0000000012-00000000000000000007");
-    assert_eq!(event.position, Some(Position { stream: 12, at: 7, next: 8, mark: 99 }));
+    assert_eq!(event.position, Some(Position { stream: 12, at: 7, next: 8, mark: 0 }));
     let line = cloud_event(&event);
     assert_eq!(line["type"], "beegfs.unreadable");
     assert_eq!(line["data"]["reason"], "a reason");

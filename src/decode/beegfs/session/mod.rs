@@ -247,9 +247,7 @@ impl Session {
         let unreadable = Unreadable { raw: packet, reason: &reason, now: now.unix, count: 0 };
         let event = &mut self.event;
         let heard = match &mut self.phase {
-            Phase::Streaming(stream) => {
-                stream.unreadable(memory, self.form, unreadable, event, out)
-            }
+            Phase::Streaming(stream) => stream.unreadable(memory, unreadable, event, out),
             Phase::Ranging(greeted) => {
                 deliver_unplaced(memory, Some(*greeted), unreadable, event, out)
             }
@@ -290,7 +288,7 @@ impl Session {
                 let reason = fault.to_string();
                 let unreadable =
                     Unreadable { raw: packet, reason: &reason, now: now.unix, count: 0 };
-                let place = Some((memory.sevens.number(), 0));
+                let place = Some(memory.sevens.number());
                 renderer.unreadable(place, &unreadable, &mut self.event);
                 out.say(&Word::Unreadable(fault));
             }

@@ -175,6 +175,11 @@ impl Node {
         self.is_doubtful = true;
     }
 
+    /// Event `msn` is passed over, and not looked at again.
+    pub(super) fn pass(&mut self, msn: u64) {
+        self.go_on_at(msn.saturating_add(1), None);
+    }
+
     /// Event `msn`, the last one accepted, is waited for again.
     pub(super) fn take_back(&mut self, msn: u64) {
         self.go_on_at(msn, None);

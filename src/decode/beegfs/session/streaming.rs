@@ -6,11 +6,11 @@ use super::super::payload::FLAG_SECONDARY;
 use super::super::{
     CloseReason, Fault, Form, Packet, Payload, Renderer, Unreadable, digest, message_number,
 };
+use super::Greeted;
 use super::memory::Memory;
-use super::node::Weighed;
+use super::node::{Begin, Node, Weighed};
 use super::outlet::{Cause, Dropped, Outlet, Word};
 use super::peers::Weight;
-use super::{Greeted, node};
 use crate::event::Event;
 
 /// A stream that stood for so long was a good one, events or not.
@@ -19,9 +19,6 @@ const GOOD_STREAM_MIN: Duration = Duration::from_secs(10);
 /// How far ahead of what is expected the number of a broken packet can be believed: events are left out
 /// one by one.
 const BROKEN_AHEAD_MAX: u64 = 1024;
-
-/// What stands before the size of a `Send_Message`: type, magic, number. Bytes.
-const NUMBERED_BYTES: usize = 16;
 
 /// What an event was to us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,7 +61,7 @@ impl Streaming {
     ) -> Self {
         let from = memory.settings.from;
         let node = memory.node(greeted.node);
-        let node::Begin { start, is_overlap, reset, gap } = node.begin(next, oldest, from);
+        let Begin { start, is_overlap, reset, gap } = node.begin(next, oldest, from);
         for note in reset.iter().chain(&gap) {
             out.note(note);
         }
@@ -107,12 +104,20 @@ impl Streaming {
                 out.dropped(Dropped::Overlap);
                 return Ok(Heard::Known);
             }
-            if !(node.is_doubtful && last.0 == msn) {
+            if !node.is_doubtful {
                 out.note(&node.is_another_queue(self.oldest));
                 return Ok(Heard::NewQueue);
             }
-            // It was damaged on its way and is whole now.
-            node.take_back(msn);
+            if last.0 == msn && Payload::decode(payload, form).is_err() {
+                // Once more was enough.
+                node.pass(msn);
+                out.dropped(Dropped::Overlap);
+                return Ok(Heard::Known);
+            }
+            if last.0 == msn {
+                // It was damaged on its way and is whole now.
+                node.take_back(msn);
+            }
         }
         let hole = match node.weigh(msn) {
             Weighed::Duplicate => {
@@ -136,13 +141,13 @@ impl Streaming {
         Ok(self.progress())
     }
 
-    /// A packet that cannot be read. With the number that is waited for it is delivered in that place, so
-    /// that it is not asked for again. Any other number may be damaged like the rest and is believed only
-    /// when the same packet comes a second time, from the server's queue.
+    /// A packet that cannot be read. With the number that is waited for it is delivered in that place, and
+    /// asked for once more: the same bytes are passed over then, and an event that was only damaged on its
+    /// way is delivered too. Any other number may be damaged like the rest and is believed only when the
+    /// same packet comes a second time, from the server's queue.
     pub(super) fn unreadable(
         &mut self,
         memory: &mut Memory,
-        form: Form,
         unreadable: Unreadable<'_>,
         event: &mut Event,
         out: &mut impl Outlet,
@@ -151,44 +156,41 @@ impl Streaming {
         if node.stream() != self.renderer.stream() {
             return Heard::NewQueue;
         }
-        let mark = digest(body(unreadable.raw, form));
+        let mark = digest(unreadable.raw);
         let msn = message_number(unreadable.raw);
         let overlap = self.overlap.take().filter(|&last| node.last() == Some(last));
-        if overlap.is_some() && overlap == msn.map(|msn| (msn, mark)) {
-            out.dropped(Dropped::Overlap);
-            return Heard::Known;
+        if let Some((last, _)) = overlap.filter(|_| node.is_doubtful) {
+            // Once more was enough.
+            node.pass(last);
+            if msn == Some(last) {
+                out.dropped(Dropped::Overlap);
+                return Heard::Known;
+            }
         }
         if overlap.is_none() && msn == Some(node.expected()) {
             let place = node.expected();
             node.accept_unreadable(place, mark);
-            // Saved without its mark: a tap that is started anew does not look for these bytes again.
-            self.renderer.unreadable(Some((place, 0)), &unreadable, event);
+            // Saved without a mark: a tap that is started anew does not look for these bytes again.
+            self.renderer.unreadable(Some(place), &unreadable, event);
             out.event(event);
             self.has_progress = true;
             return Heard::First;
         }
-        let known = (&self.renderer, self.node);
-        let heard = deliver_junk(memory, known, mark, unreadable, event, out);
+        let heard = deliver_junk(memory, (&self.renderer, self.node), unreadable, event, out);
         if heard == Heard::Known {
-            self.pass_over(memory.node(self.node), msn, mark, out);
+            self.pass_over(memory.node(self.node), msn, out);
         }
         heard
     }
 
     /// The stream goes on behind a packet that came and was delivered before.
-    fn pass_over(
-        &mut self,
-        node: &mut node::Node,
-        msn: Option<u64>,
-        mark: u64,
-        out: &mut impl Outlet,
-    ) {
+    fn pass_over(&mut self, node: &mut Node, msn: Option<u64>, out: &mut impl Outlet) {
         let Some(msn) = msn else { return };
         if let Weighed::Hole(note) = node.weigh(msn)
             && msn - node.expected() <= BROKEN_AHEAD_MAX
         {
             out.note(&note);
-            node.accept(msn, mark);
+            node.pass(msn);
             self.has_progress = true;
         }
     }
@@ -221,8 +223,7 @@ pub(super) fn deliver_unplaced(
 ) -> Heard {
     if let Some(greeted) = greeted {
         let renderer = Renderer::new(memory.node(greeted.node).stream(), greeted.mirror_group);
-        let mark = digest(unreadable.raw);
-        return deliver_junk(memory, (&renderer, greeted.node), mark, unreadable, event, out);
+        return deliver_junk(memory, (&renderer, greeted.node), unreadable, event, out);
     }
     let count = memory.count_unplaced();
     Unreadable { count, ..unreadable }.render(event);
@@ -235,11 +236,11 @@ pub(super) fn deliver_unplaced(
 fn deliver_junk(
     memory: &mut Memory,
     (renderer, node): (&Renderer, usize),
-    mark: u64,
     unreadable: Unreadable<'_>,
     event: &mut Event,
     out: &mut impl Outlet,
 ) -> Heard {
+    let mark = digest(unreadable.raw);
     if memory.node(node).broken.replace(mark) == Some(mark) {
         out.dropped(Dropped::Duplicate);
         return Heard::Known;
@@ -248,12 +249,4 @@ fn deliver_junk(
     renderer.unreadable(None, &Unreadable { count, ..unreadable }, event);
     out.event(event);
     Heard::New
-}
-
-/// What of a packet is digested: an event's payload, or what comes in its place.
-fn body(packet: &[u8], form: Form) -> &[u8] {
-    match Packet::decode(packet, form) {
-        Ok(Packet::Message { payload, .. }) => payload,
-        _ => packet.get(NUMBERED_BYTES..).unwrap_or(packet),
-    }
 }
