@@ -7,6 +7,8 @@
 mod common;
 #[path = "tap_beegfs/decode.rs"]
 mod decode;
+#[path = "tap_beegfs/end_to_end.rs"]
+mod end_to_end;
 
 use std::process::ExitCode;
 
@@ -32,7 +34,11 @@ fn main() -> ExitCode {
 type Part = fn() -> Result<Vec<Row>, Broken>;
 
 /// What is measured, in the order of the table.
-const PARTS: [(&str, Part); 1] = [("decoding", decode::measure)];
+const PARTS: [(&str, Part); 3] = [
+    ("decoding", decode::measure),
+    ("batches", end_to_end::batches),
+    ("single files", end_to_end::single_files),
+];
 
 fn report() -> Result<(), Broken> {
     if is_quick() {

@@ -53,6 +53,11 @@ fn packets() -> Vec<Vec<u8>> {
 }
 
 fn packet(number: u32) -> Vec<u8> {
+    packet_of(1_000_000 + u64::from(number), number)
+}
+
+/// An event under this number.
+pub(crate) fn packet_of(msn: u64, number: u32) -> Vec<u8> {
     let entry_id = format!("{:X}-68F1C2D3-C", number + 40);
     let path = format!("/home/ana/projects/run-{}/output-{number:05}.dat", number % 97);
     let payload = Payload {
@@ -67,7 +72,7 @@ fn packet(number: u32) -> Vec<u8> {
     };
     let mut bytes = Vec::new();
     payload.encode(&mut bytes);
-    Packet::Message { msn: 1_000_000 + u64::from(number), payload: &bytes }.to_bytes()
+    Packet::Message { msn, payload: &bytes }.to_bytes()
 }
 
 fn decode(packets: &[Vec<u8>]) -> Result<(), Broken> {

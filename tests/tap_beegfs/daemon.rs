@@ -97,16 +97,16 @@ fn reload_starts_changes_and_ends_taps() {
     mount.signal(Signal::SIGHUP);
     wait_until("the tap", || listens_now(&site.socket()));
     let first = taps_of(mount.pid());
-    config(
-        &site,
-        "# moved\n\n[tap.beegfs]\nqueue = 'q'\nsocket = 'SOCKET'\n[limits]\nmax_dirs = 100\n",
-    );
+    // The same tap somewhere else in the file; the size shows that it was read.
+    config(&site, "[mount]\nsize = '64m'\n\n[tap.beegfs]\nqueue = 'q'\nsocket = 'SOCKET'\n");
     mount.signal(Signal::SIGHUP);
-    // A bad file changes nothing either.
-    config(&site, "[tap.beegfs]\nqueue = 'q'\nsocket = 'SOCKET'\nno-such-key = 1\n");
-    mount.signal(Signal::SIGHUP);
-    config(&site, "[tap.beegfs]\nqueue = 'q2'\nsocket = 'SOCKET'\n");
+    let bytes = || {
+        let stat = nix::sys::statvfs::statvfs(&mount.point).expect("statvfs");
+        stat.blocks() * stat.fragment_size()
+    };
+    wait_until("the new size", || bytes() == 64 << 20);
     assert_eq!(taps_of(mount.pid()), first);
+    config(&site, "[tap.beegfs]\nqueue = 'q2'\nsocket = 'SOCKET'\n");
     mount.signal(Signal::SIGHUP);
     wait_until("the new queue", || mount.path("q2").exists());
     wait_until("another process", || {

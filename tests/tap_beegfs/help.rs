@@ -14,29 +14,29 @@ use tempfile::{NamedTempFile, TempDir};
 use crate::common::{EVENTFS, spawn, wait_until};
 
 /// A directory for sockets, states and plain queues.
-pub struct Site {
-    pub dir: TempDir,
+pub(crate) struct Site {
+    pub(crate) dir: TempDir,
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: TempDir::new().expect("temporary directory") }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.path("socket")
     }
 
     /// `eventfs tap beegfs` on our socket, with further words.
-    pub fn command(&self, queue: &Path, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, queue: &Path, words: &[&str]) -> Command {
         self.command_on(&self.socket(), queue, words)
     }
 
-    pub fn command_on(&self, socket: &Path, queue: &Path, words: &[&str]) -> Command {
+    pub(crate) fn command_on(&self, socket: &Path, queue: &Path, words: &[&str]) -> Command {
         let mut command = Command::new(EVENTFS);
         command.args(["tap", "beegfs", "--socket"]).arg(socket);
         command.arg("--queue").arg(queue).args(words);
@@ -45,7 +45,7 @@ impl Site {
     }
 
     /// Starts it, and waits until it listens.
-    pub fn tap(&self, queue: &Path, words: &[&str]) -> Tap {
+    pub(crate) fn tap(&self, queue: &Path, words: &[&str]) -> Tap {
         let log = tempfile::NamedTempFile::new_in(self.dir.path()).expect("log");
         let stderr = log.reopen().expect("log");
         let child = spawn(self.command(queue, words).stderr(stderr));
@@ -57,34 +57,33 @@ impl Site {
 }
 
 /// Whether somebody listens there: connecting would be a connection that is never greeted.
-pub fn listens_now(path: &Path) -> bool {
+pub(crate) fn listens_now(path: &Path) -> bool {
     let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();
     let name = path.to_str().expect("a test's path is UTF-8");
     // Flag 0x10000: it accepts connections.
     table.lines().any(|line| line.ends_with(name) && line.contains(" 00010000 "))
 }
 
-pub struct Tap {
-    pub child: Child,
+pub(crate) struct Tap {
+    pub(crate) child: Child,
     /// Its standard error; nothing where that is a pipe.
-    pub log: Option<NamedTempFile>,
+    pub(crate) log: Option<NamedTempFile>,
 }
 
 /// How a tap ended.
-pub struct Ended {
-    pub success: bool,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) stderr: String,
     /// The last line.
-    pub counters: Value,
+    pub(crate) counters: Value,
 }
 
 impl Ended {
-    pub fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         self.counters[name].as_u64().unwrap_or_else(|| panic!("{name} in {}", self.stderr))
     }
 
     /// Every record is accounted for.
-    pub fn assert_balance(&self) {
+    pub(crate) fn assert_balance(&self) {
         let parts = ["written", "duplicate", "filtered", "ignored", "lost", "backlog"];
         let sum: u64 = parts.iter().map(|part| self.count(part)).sum();
         assert_eq!(self.count("received"), sum, "{}", self.counters);
@@ -92,12 +91,12 @@ impl Ended {
 }
 
 impl Tap {
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("kill");
     }
 
     /// SIGTERM: an orderly end with status 0 and the counters as the last line.
-    pub fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         self.signal(Signal::SIGTERM);
         let mut stderr = String::new();
         if let Some(mut pipe) = self.child.stderr.take() {
@@ -108,18 +107,18 @@ impl Tap {
         assert!(status.success(), "{status}: {stderr}");
         let last = stderr.lines().last().unwrap_or_default();
         let counters = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {stderr}"));
-        let ended = Ended { success: status.success(), stderr, counters };
+        let ended = Ended { stderr, counters };
         ended.assert_balance();
         ended
     }
 
     /// What it has said so far.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let read = |log: &NamedTempFile| fs::read_to_string(log.path()).expect("log");
         self.log.as_ref().map(read).unwrap_or_default()
     }
 
-    pub fn kill9(mut self) {
+    pub(crate) fn kill9(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
     }
@@ -135,7 +134,7 @@ impl Drop for Tap {
 }
 
 /// The events of a queue by file name; staged files are none.
-pub fn events(queue: &Path) -> BTreeMap<String, String> {
+pub(crate) fn events(queue: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(queue).into_iter().flatten().flatten() {
         let name = entry.file_name().into_string().expect("UTF-8");
@@ -151,7 +150,7 @@ pub fn events(queue: &Path) -> BTreeMap<String, String> {
 }
 
 /// All lines of all files as JSON, in the order of the names; what is being written is left out.
-pub fn lines(queue: &Path) -> Vec<Value> {
+pub(crate) fn lines(queue: &Path) -> Vec<Value> {
     let all = events(queue).into_values();
     let all: String = all.filter(|text| text.ends_with('\n')).collect();
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
@@ -159,7 +158,7 @@ pub fn lines(queue: &Path) -> Vec<Value> {
 }
 
 /// The event numbers in a queue, of this node, sorted (files of several nodes mix them).
-pub fn numbers(queue: &Path, node: u64) -> Vec<u64> {
+pub(crate) fn numbers(queue: &Path, node: u64) -> Vec<u64> {
     let of_node = |line: &Value| {
         let data = &line["data"];
         (data["meta_id"] == node).then(|| data["msn"].as_u64()).flatten()
@@ -170,22 +169,22 @@ pub fn numbers(queue: &Path, node: u64) -> Vec<u64> {
 }
 
 /// Demands just these numbers, each once.
-pub fn assert_numbers(queue: &Path, node: u64, expected: std::ops::Range<u64>) {
+pub(crate) fn assert_numbers(queue: &Path, node: u64, expected: std::ops::Range<u64>) {
     let found = numbers(queue, node);
     let wrong = found.iter().zip(expected.clone()).find(|(found, expected)| **found != *expected);
     assert_eq!((wrong, found.len() as u64), (None, expected.end - expected.start));
 }
 
 /// Lines of a type.
-pub fn of_type(queue: &Path, kind: &str) -> Vec<Value> {
+pub(crate) fn of_type(queue: &Path, kind: &str) -> Vec<Value> {
     lines(queue).into_iter().filter(|line| line["type"] == kind).collect()
 }
 
-pub fn wait_for_events(queue: &Path, count: usize) {
+pub(crate) fn wait_for_events(queue: &Path, count: usize) {
     wait_until(&format!("{count} events"), || events(queue).len() >= count);
 }
 
 /// Name of the file of an event of node 12.
-pub fn file(msn: u64) -> String {
+pub(crate) fn file(msn: u64) -> String {
     format!("beegfs-0000000012-{msn:020}.json")
 }
