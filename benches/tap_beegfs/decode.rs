@@ -3,7 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use eventfs::decode::beegfs::{Form, Packet, Payload, Place, Renderer, digest};
+use eventfs::decode::beegfs::{
+    Dropped, Form, Memory, Note, Now, Outlet, Packet, Payload, Place, Renderer, Session, Settings,
+    Step, Word, digest,
+};
 use eventfs::event::{Event, TimeText};
 
 use crate::common::table::Row;
@@ -22,6 +25,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
     let rounds = scale(200, 10);
     let decoded = Rounds::of(rounds, || decode(&packets))?;
     let lined = Rounds::of(rounds, || lines(&packets))?;
+    let in_session = Rounds::of(rounds, || session(&packets))?;
     let under = |rounds: &Rounds| {
         let median = rate(rounds.median());
         format!(
@@ -35,6 +39,8 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
         Row::told("packet to fields", millions(rate(decoded.quiet()))).under(under(&decoded)),
         Row::checked("packet to CloudEvents line", "2.0 M/s", millions(best), best >= TARGET)
             .under(under(&lined)),
+        Row::told("the same in a session", millions(rate(in_session.quiet())))
+            .under(under(&in_session)),
     ])
 }
 
@@ -53,7 +59,7 @@ fn packets() -> Vec<Vec<u8>> {
 }
 
 fn packet(number: u32) -> Vec<u8> {
-    packet_of(1_000_000 + u64::from(number), number)
+    packet_of(FIRST + u64::from(number), number)
 }
 
 /// An event under this number.
@@ -99,4 +105,50 @@ fn lines(packets: &[Vec<u8>]) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+/// The first number of [`packets`].
+const FIRST: u64 = 1_000_000;
+
+/// Lines that are written and forgotten.
+#[derive(Default)]
+struct Lines {
+    count: usize,
+    times: TimeText,
+    line: Vec<u8>,
+}
+
+impl Outlet for Lines {
+    fn send(&mut self, _packet: &[u8]) {}
+
+    fn event(&mut self, event: &mut Event) {
+        self.count += 1;
+        self.line.clear();
+        event.write_line(&mut self.times, &mut self.line);
+        black_box(&self.line);
+    }
+
+    fn note(&mut self, _note: &Note) {}
+
+    fn dropped(&mut self, _why: Dropped) {}
+
+    fn describe(&mut self, _stream: u64, _context: serde_json::Value) {}
+
+    fn say(&mut self, _word: &Word) {}
+}
+
+fn session(packets: &[Vec<u8>]) -> Result<(), Broken> {
+    let mut memory = Memory::new(Settings::default());
+    let mut out = Lines::default();
+    let now = Now::default();
+    let mut session = Session::accept(&memory, 1, now, &mut out);
+    let handshake =
+        Packet::HandshakeResponse { major: 2, minor: 0, meta_id: 12, mirror_group: 0 }.to_bytes();
+    let range = Packet::Range { next: FIRST, oldest: FIRST }.to_bytes();
+    for packet in [&handshake, &range].into_iter().chain(packets) {
+        if session.on_packet(&mut memory, packet, false, now, &mut out) != Step::Go {
+            return Err("the session has ended".into());
+        }
+    }
+    if out.count == packets.len() { Ok(()) } else { Err("events are missing".into()) }
 }
