@@ -32,6 +32,7 @@ END
 bash:bash
 bwrap:bubblewrap
 dpkg-deb:dpkg
+jq:jq
 make:make
 mandoc:mandoc
 python3:python3
