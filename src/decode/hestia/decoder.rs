@@ -194,7 +194,9 @@ impl Decoder {
         event.source.push_str("/hestia/");
         event.source.push_str(&self.feed);
         event.time = spot.arrived;
-        event.position = Some(Position {
+        // What came through a pipe cannot be asked for again.
+        let is_file = matches!(spot.stand.origin, Origin::File { .. });
+        event.position = is_file.then_some(Position {
             stream: spot.stand.stream,
             at: spot.start,
             next: spot.end,

@@ -41,9 +41,11 @@ pub(super) fn write_id(origin: Origin, offset: u64, out: &mut String) {
     };
 }
 
-/// Reads what [`write_name`] wrote; what is added for a second event of the same name (`~2`) is no part
-/// of it.
+/// Reads a name, with or without what is added to it: `~2` for a second event that would have it, and
+/// `.json`. Nothing for names that are not of a document.
 pub fn read_name(name: &str) -> Option<(Origin, u64)> {
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    let name = name.split('~').next().unwrap_or(name);
     let mut parts = name.strip_prefix("hestia-")?.split('-');
     let (first, second, third) = (parts.next()?, parts.next()?, parts.next());
     if parts.next().is_some() {
@@ -74,7 +76,9 @@ mod tests {
             let (mut name, mut id) = (String::new(), String::new());
             write_name(origin, 410, &mut name);
             write_id(origin, 410, &mut id);
-            assert_eq!(read_name(&name), Some((origin, 410)));
+            for end in ["", ".json", "~2.json"] {
+                assert_eq!(read_name(&format!("{name}{end}")), Some((origin, 410)));
+            }
             (name, id)
         };
         let file = text(Origin::File { inode: 77, resets: 0 });
@@ -96,7 +100,6 @@ mod tests {
             "hestia-1",
             "hestia-gap-1-2-3",
             "hestia-a-1",
-            "hestia-1-1~2",
             "hestia-s1-r1-1",
             "beegfs-1-1",
         ] {
