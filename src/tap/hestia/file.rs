@@ -68,6 +68,8 @@ pub(super) struct FileFeed {
     /// How often the feed was replaced.
     resets: u64,
     leaving: Option<Leaving>,
+    /// What comes from now on was never delivered before.
+    caught_up: bool,
     watch: Watch,
     look_at: Instant,
     piece: Vec<u8>,
@@ -94,6 +96,7 @@ impl FileFeed {
             lost: None,
             resets,
             leaving: None,
+            caught_up: false,
             watch: Watch::new(),
             look_at: Instant::now(),
             piece: vec![0; PIECE_BYTES],
@@ -137,11 +140,7 @@ impl FileFeed {
     fn continue_at(&mut self, file: File, saved: &Saved, sink: &mut Sink) {
         let offset = saved.offset();
         let Saved { device, inode, resets, .. } = *saved;
-        let part = self.part_at(file, (device, inode), resets, offset, sink);
-        if let Start::After(_) = saved.start {
-            let origin = part.reading.stand.origin;
-            part.reading.arrivals = Arrivals::read(sink.options(), origin, offset);
-        }
+        self.part_at(file, (device, inode), resets, offset, sink);
     }
 
     /// Begins to read a file in this place.
@@ -152,7 +151,7 @@ impl FileFeed {
         resets: u64,
         offset: u64,
         sink: &mut Sink,
-    ) -> &mut Part {
+    ) {
         let stream = self.streams.enter(device, inode, resets, sink);
         let stand = Stand { origin: Origin::File { inode, resets }, stream };
         let tail = resume::before(&file, offset).unwrap_or_default();
@@ -171,7 +170,10 @@ impl FileFeed {
         self.watch.follow_file(file.as_fd());
         self.leaving = None;
         self.resets = resets;
-        self.part.insert(Part { file, device, inode, resets, reading, tail })
+        if !self.caught_up {
+            reading.arrivals = Arrivals::read(sink.options(), stand.origin, offset);
+        }
+        self.part = Some(Part { file, device, inode, resets, reading, tail });
     }
 
     /// Behind the last document that is whole by now.
@@ -337,6 +339,7 @@ impl FileFeed {
             _ if self.once => {}
             _ => {
                 self.leaving = None;
+                self.caught_up = true;
                 return Ok(Some(Flow::Wait));
             }
         }
