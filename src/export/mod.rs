@@ -11,8 +11,6 @@ mod fields;
 mod input;
 mod limits;
 mod objects;
-#[cfg(test)]
-mod tests;
 pub mod yaml;
 
 use serde::Serialize;
