@@ -47,6 +47,7 @@ impl Fields {
             let device = device.unwrap_or_default();
             bit(device.major.is_some(), major) | bit(device.minor.is_some(), minor)
         };
+        let flags = statx.attributes.unwrap_or_default().known;
         let mask = bit(statx.file_type.is_some(), TYPE)
             | bit(statx.mode.is_some(), MODE)
             | bit(statx.nlink.is_some(), NLINK)
@@ -56,14 +57,19 @@ impl Fields {
             | bit(statx.size.is_some(), SIZE)
             | bit(statx.blocks.is_some(), BLOCKS)
             | bit(statx.blksize.is_some(), BLKSIZE)
-            | bit(statx.attributes.is_some(), ATTRIBUTES)
+            | bit(flags != 0, ATTRIBUTES)
             | time(statx.atime, ATIME)
             | time(statx.mtime, MTIME)
             | time(statx.ctime, CTIME)
             | time(statx.btime, BTIME)
             | device(statx.rdev, 0x0100_0000, 0x0080_0000)
             | device(statx.dev, 0x0040_0000, 0x0020_0000);
-        Self { mask, flags: statx.attributes.unwrap_or_default().known }
+        Self { mask, flags }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(self) -> bool {
+        self.mask == 0
     }
 
     /// Whether nothing of stat(2) is missing.

@@ -11,6 +11,7 @@ mod fields;
 mod input;
 mod limits;
 mod objects;
+pub mod property;
 pub mod yaml;
 
 use serde::Serialize;
@@ -197,6 +198,10 @@ impl Exporter {
     fn settle_fields(&mut self, record: &mut Record, own: bool) {
         let Some(statx) = &mut record.statx else { return };
         let fields = Fields::of(statx);
+        if fields.is_empty() {
+            record.statx = None;
+            return;
+        }
         let fits = match self.fields {
             Some(known) => known.reduce(statx),
             None => own || fields.is_complete(),

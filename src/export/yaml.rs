@@ -23,7 +23,8 @@ pub fn write(record: &Record, out: &mut String) {
         out.push_str("\nxattrs:");
         write_pairs(&record.xattrs, 2, out);
     }
-    if let Some(statx) = &record.statx {
+    // A key with nothing behind it would be a null, which is refused.
+    if let Some(statx) = record.statx.as_ref().filter(|statx| **statx != Statx::default()) {
         out.push_str("\nstatx:");
         write_statx(statx, out);
     }
@@ -166,7 +167,7 @@ fn write_statx(statx: &Statx, out: &mut String) {
     write_field("blocks", statx.blocks, out);
     write_time("btime", statx.btime, out);
     write_field("blksize", statx.blksize, out);
-    if let Some(flags) = statx.attributes {
+    if let Some(flags) = statx.attributes.filter(|flags| flags.known != 0) {
         write_flags(flags, out);
     }
     write_device("rdev", statx.rdev, out);
@@ -180,6 +181,9 @@ fn write_field(name: &str, value: Option<impl std::fmt::Display>, out: &mut Stri
 }
 
 fn write_inner(name: &str, fields: [(&str, Option<String>); 2], out: &mut String) {
+    if fields.iter().all(|(_, value)| value.is_none()) {
+        return;
+    }
     out.push_str(&format!("\n  {name}:"));
     for (field, value) in fields {
         if let Some(value) = value {

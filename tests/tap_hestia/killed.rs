@@ -21,7 +21,7 @@ fn timeless(number: usize) -> String {
 fn write_all(feed: &Path, writer: usize) {
     for turn in 0..DOCUMENTS_EACH {
         let number = turn * WRITERS + writer;
-        let text = if number % 2 == 0 { document(number) } else { timeless(number) };
+        let text = if number.is_multiple_of(2) { document(number) } else { timeless(number) };
         append(feed, &text);
         std::thread::sleep(Duration::from_millis(2 + (number % 5) as u64));
     }

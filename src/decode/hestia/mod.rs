@@ -16,6 +16,7 @@ pub mod json;
 mod meaning;
 mod names;
 mod object;
+pub mod property;
 mod recent;
 mod record;
 mod scalar;
