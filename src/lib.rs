@@ -20,6 +20,7 @@ pub mod config;
 pub mod daemon;
 pub mod decode;
 pub mod event;
+pub mod export;
 pub mod fuse;
 pub mod janitor;
 pub mod model;

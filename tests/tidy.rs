@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: the table of docs/ARCHITECTURE.md. `cli` may use everything, nobody `cli`.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("sys", &[]),
     ("event", &[]),
     ("decode", &["event"]),
+    ("export", &["decode", "event"]),
     ("tap", &["decode", "event", "sys"]),
     ("config", &["model", "sys"]),
     ("janitor", &["model", "sys"]),
@@ -20,8 +21,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     (
         "cli",
         &[
-            "client", "config", "daemon", "decode", "event", "fuse", "janitor", "model", "sys",
-            "tap", "wire",
+            "client", "config", "daemon", "decode", "event", "export", "fuse", "janitor", "model",
+            "sys", "tap", "wire",
         ],
     ),
 ];

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::export::ExportArgs;
 use super::tap::TapArgs;
 use crate::config::parse_size;
 
 /// First words that are commands.
-pub(super) const COMMANDS: [&str; 8] =
-    ["completions", "help", "mkqueue", "pop", "push", "status", "tap", "watch"];
+pub(super) const COMMANDS: [&str; 9] =
+    ["completions", "export", "help", "mkqueue", "pop", "push", "status", "tap", "watch"];
 
 /// Mount an eventfs: a filesystem in which every directory is a queue and every file an event.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventfs",
     version,
-    after_help = "Commands: eventfs mkqueue, push, pop, watch, status, tap, completions (see eventfs COMMAND \
+    after_help = "Commands: eventfs mkqueue, push, pop, watch, status, tap, export, completions (see eventfs COMMAND \
                   --help).\n\
                   Mount options and everything else: eventfs(8)."
 )]
@@ -53,6 +54,8 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Write queued events in the form of another program
+    Export(ExportArgs),
     /// Make queues that belong to the calling shell, or to nobody
     Mkqueue(MkqueueArgs),
     /// Print the oldest events and remove them

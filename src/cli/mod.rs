@@ -3,14 +3,17 @@
 mod args;
 mod completions;
 mod exit;
+mod export;
 mod line;
 mod mkqueue;
 mod mount;
 mod mounted;
+mod output;
 mod pop;
 mod push;
 mod status;
 mod tap;
+mod waiting;
 mod watch;
 
 use std::ffi::OsString;
@@ -33,6 +36,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         // The parser of these very matches.
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match cli.command {
+            Command::Export(args) => export::run(&args),
             Command::Mkqueue(args) => mkqueue::run(&args),
             Command::Pop(args) => pop::run(&args),
             Command::Push(args) => push::run(&args),

@@ -76,6 +76,26 @@ impl Consumer {
         self.exchange(READ)?;
         wire::piece(&*self.buffer).map(<[u8]>::to_vec).map_err(malformed)
     }
+
+    /// Fetches the content of a taken event, its number in the batch, if it did not fit there.
+    ///
+    /// # Errors
+    /// As [`Consumer::read`].
+    pub fn load(&mut self, index: usize, event: &mut Event) -> io::Result<()> {
+        if event.data.is_some() {
+            return Ok(());
+        }
+        let mut data = Vec::new();
+        loop {
+            let piece = self.read(index, data.len() as u64)?;
+            if piece.is_empty() {
+                break;
+            }
+            data.extend_from_slice(&piece);
+        }
+        event.data = Some(data);
+        Ok(())
+    }
 }
 
 fn open_door(queue: &Path) -> io::Result<OwnedFd> {

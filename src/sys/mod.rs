@@ -7,6 +7,7 @@ pub mod background;
 pub mod child;
 pub mod clock;
 pub mod fusemount;
+pub mod handle;
 pub mod ioctl;
 pub mod memory;
 pub mod mounts;

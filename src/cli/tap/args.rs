@@ -21,6 +21,8 @@ pub(in super::super) struct TapArgs {
 pub(super) enum TapSource {
     /// File events of BeeGFS metadata servers
     Beegfs(super::beegfs::BeegfsArgs),
+    /// Feeds of Hestia, and robinhood's YAML
+    Hestia(super::hestia::HestiaArgs),
 }
 
 /// Words that every tap understands.

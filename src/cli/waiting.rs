@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::super::exit::Failed;
+use super::exit::Failed;
 use crate::client::{Arrivals, IDLE_PAUSE, SECOND_LOOKS, Woken};
 
 /// Pause between looks where inotify is not to be had.

@@ -1,8 +1,5 @@
 //! `eventfs pop`: print the oldest events and remove them.
 
-mod output;
-mod waiting;
-
 use std::io;
 use std::path::Path;
 use std::time::Instant;
@@ -10,10 +7,10 @@ use std::time::Instant;
 use super::args::{PopArgs, Wait};
 use super::exit::{Failed, Status};
 use super::line::EventLine;
+use super::output::Output;
+use super::waiting::Waiting;
 use crate::client::Consumer;
 use crate::wire::Event;
-use output::Output;
-use waiting::Waiting;
 
 pub(super) fn run(args: &PopArgs) -> Result<Status, Failed> {
     let deadline = match args.wait {
@@ -130,7 +127,7 @@ impl Pop<'_> {
         if let (None, false) = (&event.data, self.args.json) {
             return self.stream(consumer, index);
         }
-        load(consumer, index, &mut event).map_err(Trouble::Queue)?;
+        consumer.load(index, &mut event).map_err(Trouble::Queue)?;
         let written = if self.args.json {
             self.out.write(&EventLine::from(&event).to_json())
         } else {
@@ -151,21 +148,4 @@ impl Pop<'_> {
             self.out.write(&piece).map_err(Trouble::Output)?;
         }
     }
-}
-
-/// Fetches the content that did not fit the batch.
-fn load(consumer: &mut Consumer, index: usize, event: &mut Event) -> io::Result<()> {
-    if event.data.is_some() {
-        return Ok(());
-    }
-    let mut data = Vec::new();
-    loop {
-        let piece = consumer.read(index, data.len() as u64)?;
-        if piece.is_empty() {
-            break;
-        }
-        data.extend_from_slice(&piece);
-    }
-    event.data = Some(data);
-    Ok(())
 }
