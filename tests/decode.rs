@@ -5,4 +5,5 @@ mod metadata_server;
 
 mod decode {
     mod beegfs;
+    mod storage;
 }

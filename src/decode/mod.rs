@@ -5,5 +5,6 @@
 
 pub mod beegfs;
 mod reader;
+pub mod storage;
 
 pub use reader::{Reader, Short};
