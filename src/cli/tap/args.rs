@@ -21,6 +21,8 @@ pub(in super::super) struct TapArgs {
 pub(super) enum TapSource {
     /// File events of BeeGFS metadata servers
     Beegfs(super::beegfs::BeegfsArgs),
+    /// Storage events of the kernel: disks, paths, arrays, volumes, file systems
+    Storage(super::storage::StorageArgs),
 }
 
 /// Words that every tap understands.

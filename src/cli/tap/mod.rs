@@ -2,6 +2,7 @@
 
 mod args;
 mod beegfs;
+mod storage;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory};
@@ -19,6 +20,7 @@ pub(super) fn run(args: &TapArgs, matches: &ArgMatches) -> Result<Status, Failed
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match &args.source {
         TapSource::Beegfs(args) => beegfs::run(args, matches),
+        TapSource::Storage(args) => storage::run(args, matches),
     }
 }
 
