@@ -20,9 +20,9 @@ pub(in super::super) struct TapArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum TapSource {
     /// File events of BeeGFS metadata servers
-    Beegfs(super::beegfs::BeegfsArgs),
+    Beegfs(Box<super::beegfs::BeegfsArgs>),
     /// Storage events of the kernel: disks, paths, arrays, volumes, file systems
-    Storage(super::storage::StorageArgs),
+    Storage(Box<super::storage::StorageArgs>),
 }
 
 /// Words that every tap understands.
