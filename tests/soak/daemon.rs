@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{EVENTFS, is_listed, is_mounted};
+use crate::common::{EVENTFS, is_listed};
 
 /// Longest wait for anything that must come.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
@@ -76,8 +76,8 @@ impl Daemon {
         let child = command.spawn().map_err(|error| error.to_string())?;
         let mut daemon = Self { child, point: point.into(), log: log.into(), minor: String::new() };
         let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
-        wait_for(|| is_mounted(&daemon.point) || ended(&mut daemon.child));
-        if !is_mounted(&daemon.point) {
+        wait_for(|| answers(&daemon.point) || ended(&mut daemon.child));
+        if !answers(&daemon.point) {
             return Err(format!("the daemon does not mount: {}", daemon.log_text()));
         }
         daemon.minor = minor_of(&daemon.point);
@@ -139,6 +139,12 @@ impl Drop for Daemon {
             let _ = umount2(&self.point, MntFlags::MNT_DETACH);
         }
     }
+}
+
+/// Whether a mount is there and somebody serves it: stat(2) of a dead one may be answered from the
+/// kernel's cache, statvfs(2) is not.
+fn answers(point: &Path) -> bool {
+    is_listed(point) && nix::sys::statvfs::statvfs(point).is_ok()
 }
 
 /// The number under which fusectl lists the connection of a mount.

@@ -24,9 +24,6 @@ const TICK: Duration = Duration::from_millis(10);
 /// One tick in so many kills somebody.
 const KILL_EVERY: u64 = 4;
 
-/// So long, microseconds, `eventfs pop` takes to start and to print what is there.
-const YOUTH_US: u64 = 8_000;
-
 /// How much larger the daemon may be after a storm than before it (the contract's own bound).
 const GROWTH_KIB_MAX: u64 = 16 << 10;
 
@@ -37,6 +34,8 @@ pub(crate) struct Life<'a> {
     places: &'a Places,
     daemon: Option<Daemon>,
     first: Census,
+    /// Threads after the first storm: at the mount some may not have begun yet.
+    threads: Option<usize>,
     rng: Rng,
     /// Numbers of processes.
     id: u32,
@@ -59,7 +58,15 @@ impl<'a> Life<'a> {
         let daemon = Daemon::start(&places.point, &log, &arguments)?;
         tally.lives += 1;
         let first = Census::of(daemon.pid());
-        Ok(Self { places, daemon: Some(daemon), first, rng: Rng::new(seed), id: 0, tally })
+        Ok(Self {
+            places,
+            daemon: Some(daemon),
+            first,
+            threads: None,
+            rng: Rng::new(seed),
+            id: 0,
+            tally,
+        })
     }
 
     fn found(&mut self, lines: impl IntoIterator<Item = String>) {
@@ -136,10 +143,9 @@ impl<'a> Life<'a> {
         while Instant::now() < end {
             for slot in slots.iter_mut() {
                 if slot.start(self.places, &mut self.id, &mut self.rng)?
-                    && slot.dies_young()
-                    && self.rng.once_in(2)
+                    && let Some(youth) = slot.dies_young(&mut self.rng)
                 {
-                    std::thread::sleep(Duration::from_micros(self.rng.below(YOUTH_US)));
+                    std::thread::sleep(youth);
                     slot.kill(self.places);
                     self.tally.processes_killed += 1;
                 }
@@ -343,13 +349,15 @@ impl<'a> Life<'a> {
         }
         let Some(pid) = self.daemon.as_ref().map(Daemon::pid) else { return };
         let first = self.first;
+        let threads = *self.threads.get_or_insert_with(|| Census::of(pid).threads);
         let is_back = |now: Census| {
             now.descriptors == first.descriptors
-                && now.threads == first.threads
+                && now.threads == threads
                 && now.resident_kib <= first.resident_kib + GROWTH_KIB_MAX
         };
         if !wait_for(|| is_back(Census::of(pid))) {
-            self.found([format!("the daemon held {first:?}, now {:?}", Census::of(pid))]);
+            let now = Census::of(pid);
+            self.found([format!("the daemon held {first:?}, {threads} threads; now {now:?}")]);
         }
         let grown = Census::of(pid).resident_kib.saturating_sub(first.resident_kib);
         self.tally.growth_kib = self.tally.growth_kib.max(grown);

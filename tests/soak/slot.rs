@@ -1,10 +1,12 @@
 //! A place for one process of the crew after the other, and what each of them has left in writing.
 
 use std::fs::{self, File};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::Value;
 
 use crate::common::EVENTFS;
@@ -15,6 +17,12 @@ use crate::ledger::{Made, Taken};
 use crate::plan::{Crew, NOBODY, USERS, Work};
 use crate::rng::Rng;
 use crate::roles::Order;
+
+/// So long, microseconds, `eventfs pop` takes to start and to print what is there.
+const YOUTH_US: u64 = 12_000;
+
+/// Room of a pipe that a batch does not fit.
+const PIPE_BYTES: i32 = 4_096;
 
 /// Where things are.
 pub(crate) struct Places {
@@ -60,6 +68,8 @@ struct Running {
     id: u32,
     child: Child,
     killed: bool,
+    /// Where its output is not a file.
+    pipe: Option<PipeReader>,
 }
 
 pub(crate) struct Slot {
@@ -92,18 +102,30 @@ impl Slot {
         }
         *id += 1;
         let mut command = self.command(places, *id, rng).map_err(|error| error.to_string())?;
+        let mut pipe = None;
+        if self.is_mortal_pop() && rng.once_in(3) {
+            let (reader, writer) = narrow_pipe().map_err(|error| error.to_string())?;
+            command.stdout(writer);
+            pipe = Some(reader);
+        }
         let child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
-        self.running = Some(Running { id: *id, child, killed: false });
+        self.running = Some(Running { id: *id, child, killed: false, pipe });
         Ok(true)
     }
 
-    /// Whether it is worth while to kill a process of this slot while it is young: `pop` soon has
-    /// nothing in hand any more.
-    pub(crate) fn dies_young(&self) -> bool {
+    /// `eventfs pop` soon has nothing in hand any more: it has to be killed while it is young to be
+    /// met with something. One whose output nobody reads waits with its hands full until then.
+    pub(crate) fn dies_young(&self, rng: &mut Rng) -> Option<Duration> {
+        let running = self.running.as_ref().filter(|_| self.is_mortal_pop())?;
+        (running.pipe.is_some() || rng.once_in(3))
+            .then(|| Duration::from_micros(rng.below(YOUTH_US)))
+    }
+
+    fn is_mortal_pop(&self) -> bool {
         self.crew.mortal && matches!(self.crew.work, Work::Pop | Work::PopOne | Work::PopAll)
     }
 
-    fn command(&self, places: &Places, id: u32, rng: &mut Rng) -> std::io::Result<Command> {
+    fn command(&self, places: &Places, id: u32, rng: &mut Rng) -> io::Result<Command> {
         let queue = places.point.join(self.crew.queue);
         let (own, other) = (places.own(id), places.point.join(self.crew.other));
         let (role, queue, other) = match self.crew.work {
@@ -130,7 +152,7 @@ impl Slot {
         order.command()
     }
 
-    fn pop(&self, places: &Places, id: u32, rng: &mut Rng) -> std::io::Result<Command> {
+    fn pop(&self, places: &Places, id: u32, rng: &mut Rng) -> io::Result<Command> {
         let mut command = Command::new(EVENTFS);
         command.args(["pop", "--wait=0.3"]);
         if self.crew.work != Work::Pop {
@@ -185,15 +207,15 @@ impl Slot {
             }
         }
         let status = status?;
-        let running = self.running.take()?;
+        let mut running = self.running.take()?;
         self.again = Instant::now() + Duration::from_micros(self.crew.pause_us);
-        Some(Ok(self.report(places, &running, status, is_gone)))
+        Some(Ok(self.report(places, &mut running, status, is_gone)))
     }
 
     fn report(
         &self,
         places: &Places,
-        running: &Running,
+        running: &mut Running,
         status: ExitStatus,
         is_gone: bool,
     ) -> Report {
@@ -207,7 +229,10 @@ impl Slot {
                     complaints.push(format!("pop {id} ended with {status}: {}", text.trim()));
                 }
                 let is_json = self.crew.work != Work::Pop;
-                let output = fs::read(places.output(id)).unwrap_or_default();
+                let mut output = fs::read(places.output(id)).unwrap_or_default();
+                if let Some(pipe) = &mut running.pipe {
+                    let _ = pipe.read_to_end(&mut output);
+                }
                 let mut taken = printed(&output, is_json, killed || is_gone, &mut complaints);
                 (taken.process, taken.may_repeat) = (id, killed);
                 if queue == "cast" {
@@ -249,6 +274,12 @@ impl Drop for Slot {
             let _ = running.child.wait();
         }
     }
+}
+
+fn narrow_pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES))?;
+    Ok((reader, writer))
 }
 
 /// What `eventfs pop` printed. The last line may be cut off if it was killed.
