@@ -15,6 +15,8 @@ mod journal;
 mod ledger;
 #[path = "soak/life.rs"]
 mod life;
+#[path = "common/metadata_server.rs"]
+mod metadata_server;
 #[path = "soak/plan.rs"]
 mod plan;
 #[path = "soak/rng.rs"]
@@ -25,6 +27,8 @@ mod roles;
 mod slot;
 #[path = "soak/tally.rs"]
 mod tally;
+#[path = "soak/tap.rs"]
+mod tap;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -94,6 +98,7 @@ fn run(length: Duration, seed: u64, tally: &mut Tally) -> Result<(), String> {
         life.round(storm)?;
         life.round(storm / 2)?;
         life.end();
+        tap::run(&places, rng.next(), storm, tally)?;
         if Instant::now() + storm / 2 > end {
             break;
         }
