@@ -2,7 +2,7 @@
 //! the daemon; afterwards nothing may be lost, doubled, out of order or left behind. See docs/SOAK.md.
 //!
 //! `cargo test --test soak`; EVENTFS_SOAK_SECONDS (20) is how long, EVENTFS_SOAK_SEED repeats a run as
-//! far as the scheduler lets it.
+//! far as the scheduler lets it, EVENTFS_SOAK_PART=queues or =taps does one half of it.
 
 mod common;
 #[path = "soak/daemon.rs"]
@@ -93,16 +93,23 @@ fn run(length: Duration, seed: u64, tally: &mut Tally) -> Result<(), String> {
     let end = Instant::now() + length;
     let mut rng = Rng::new(seed);
     let storm = (length / 6).clamp(Duration::from_secs(1), STORM_MAX);
+    let part = std::env::var("EVENTFS_SOAK_PART").unwrap_or_default();
     loop {
-        let mut life = Life::begin(&places, rng.next(), tally)?;
-        life.round(storm)?;
-        life.round(storm / 2)?;
-        life.end();
-        tap::run(&places, rng.next(), storm, tally)?;
+        if part != "taps" {
+            let mut life = Life::begin(&places, rng.next(), tally)?;
+            life.round(storm)?;
+            life.round(storm / 2)?;
+            life.end();
+        }
+        if part != "queues" {
+            tap::run(&places, rng.next(), storm, tally)?;
+        }
         if Instant::now() + storm / 2 > end {
             break;
         }
-        Life::begin(&places, rng.next(), tally)?.die(storm / 2)?;
+        if part != "taps" {
+            Life::begin(&places, rng.next(), tally)?.die(storm / 2)?;
+        }
     }
     orphans(tally);
     Ok(())

@@ -68,6 +68,9 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Mounts. A stale mount of a killed daemon at the same place is the daemon's to clear.
+    ///
+    /// Whether it answers is asked with statvfs(2): stat(2) of a dead mount may be answered from the
+    /// kernel's cache.
     pub(crate) fn start(point: &Path, log: &Path, arguments: &[&str]) -> Result<Self, String> {
         let file = File::create(log).map_err(|error| error.to_string())?;
         let mut command = Command::new(EVENTFS);
@@ -76,9 +79,17 @@ impl Daemon {
         let child = command.spawn().map_err(|error| error.to_string())?;
         let mut daemon = Self { child, point: point.into(), log: log.into(), minor: String::new() };
         let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
-        wait_for(|| answers(&daemon.point) || ended(&mut daemon.child));
-        if !answers(&daemon.point) {
-            return Err(format!("the daemon does not mount: {}", daemon.log_text()));
+        let is_up = || nix::sys::statvfs::statvfs(&daemon.point).map(drop);
+        let mut answer = Err(nix::errno::Errno::ETIMEDOUT);
+        wait_for(|| {
+            answer =
+                if is_listed(&daemon.point) { is_up() } else { Err(nix::errno::Errno::ENOENT) };
+            answer.is_ok() || ended(&mut daemon.child)
+        });
+        if let Err(error) = answer {
+            let status = daemon.child.try_wait();
+            let log = daemon.log_text();
+            return Err(format!("the daemon does not mount: {error}, {status:?}: {log}"));
         }
         daemon.minor = minor_of(&daemon.point);
         Ok(daemon)
@@ -139,12 +150,6 @@ impl Drop for Daemon {
             let _ = umount2(&self.point, MntFlags::MNT_DETACH);
         }
     }
-}
-
-/// Whether a mount is there and somebody serves it: stat(2) of a dead one may be answered from the
-/// kernel's cache, statvfs(2) is not.
-fn answers(point: &Path) -> bool {
-    is_listed(point) && nix::sys::statvfs::statvfs(point).is_ok()
 }
 
 /// The number under which fusectl lists the connection of a mount.

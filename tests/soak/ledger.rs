@@ -66,6 +66,7 @@ pub(crate) struct Story {
     pub(crate) queue: String,
     pub(crate) order: Order,
     pub(crate) made: Vec<Made>,
+    /// In the order in which they ended.
     pub(crate) taken: Vec<Taken>,
     /// Claimed by a process that died, and published again.
     pub(crate) put_back: BTreeSet<Id>,
@@ -179,8 +180,10 @@ impl Story {
         if self.cut_short || self.vanished > 0 {
             return;
         }
-        for taken in self.taken.iter().filter(|taken| taken.may_repeat) {
-            let again = |id: &Id| takers.get(id).is_some_and(|takers| takers.len() > 1);
+        let killed = self.taken.iter().enumerate().filter(|(_, taken)| taken.may_repeat);
+        for (index, taken) in killed {
+            let later = |takers: &Vec<(usize, usize)>| takers.iter().any(|(by, _)| *by > index);
+            let again = |id: &Id| takers.get(id).is_some_and(later);
             let first = taken.ids.iter().position(again).unwrap_or(taken.ids.len());
             if let Some(id) = taken.ids[first..].iter().find(|id| !again(id)) {
                 found.push(format!("{id} was confirmed by {} alone in its batch", taken.process));

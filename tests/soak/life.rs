@@ -146,29 +146,32 @@ impl<'a> Life<'a> {
                     && let Some(youth) = slot.dies_young(&mut self.rng)
                 {
                     std::thread::sleep(youth);
-                    slot.kill(self.places);
-                    self.tally.processes_killed += 1;
+                    self.kill(slot, stories);
                 }
             }
             std::thread::sleep(TICK);
             if self.rng.once_in(KILL_EVERY) {
-                self.kill_one(slots);
+                self.kill_one(slots, stories);
             }
             self.reap(slots, stories, false, false);
         }
         Ok(())
     }
 
-    fn kill_one(&mut self, slots: &mut [Slot]) {
+    fn kill_one(&mut self, slots: &mut [Slot], stories: &mut Stories) {
         let mut mortals: Vec<&mut Slot> =
             slots.iter_mut().filter(|slot| slot.is_mortal()).collect();
         let count = mortals.len() as u64;
-        if count == 0 {
-            return;
+        if count > 0 {
+            let victim = self.rng.below(count) as usize;
+            self.kill(mortals[victim], stories);
         }
-        let victim = &mut mortals[self.rng.below(count) as usize];
+    }
+
+    /// Kills a process and files its report at once: reports come in the order of the ends.
+    fn kill(&mut self, slot: &mut Slot, stories: &mut Stories) {
         self.tally.processes_killed += 1;
-        match victim.kill(self.places) {
+        match slot.kill(self.places) {
             Some(Ok(time)) => {
                 self.tally.owner_ends.push(time);
                 if time > OWNER_BOUND {
@@ -178,6 +181,7 @@ impl<'a> Life<'a> {
             Some(Err(line)) => self.found([line]),
             None => {}
         }
+        self.reap(std::slice::from_mut(slot), stories, true, false);
     }
 
     fn reap(&mut self, slots: &mut [Slot], stories: &mut Stories, wait: bool, is_gone: bool) {

@@ -29,6 +29,10 @@ const TAP_EVERY: u64 = 60;
 const POP_EVERY: u64 = 40;
 const DAEMON_EVERY: u64 = 250;
 
+/// What comes again was seen so shortly before a kill, or after it: positions are saved each second, and
+/// a machine under full load may be late with that and with telling us what it saw.
+const REPEAT_BOUND: Duration = Duration::from_secs(4);
+
 /// Events overwritten and kept of the last hole.
 const HOLE: u64 = 60;
 const KEPT: u64 = 40;
@@ -38,6 +42,10 @@ const KEPT: u64 = 40;
 struct Seen {
     /// How often each number was delivered.
     times: Vec<u32>,
+    /// When each number was seen last.
+    last: Vec<Option<Instant>>,
+    /// When a tap or a daemon was killed.
+    kills: Vec<Instant>,
     /// Spans that are told to be missing, both ends included.
     gaps: Vec<(u64, u64)>,
     /// Behind the newest number.
@@ -80,12 +88,25 @@ impl Seen {
         }
         if self.times.len() <= place {
             self.times.resize(place + 1, 0);
+            self.last.resize(place + 1, None);
+        }
+        let last = self.last[place].replace(Instant::now());
+        if let Some(last) = last.filter(|last| !self.is_near_a_kill(*last)) {
+            self.findings.push(format!("tap: {msn} came again, {:?} after it", last.elapsed()));
         }
         if self.times[place] == 0 && msn < self.end {
             self.findings.push(format!("tap: {msn} came first after {}", self.end - 1));
         }
         self.times[place] += 1;
         self.end = self.end.max(msn + 1);
+    }
+
+    fn is_near_a_kill(&self, time: Instant) -> bool {
+        let near = |kill: &Instant| {
+            kill.saturating_duration_since(time) < REPEAT_BOUND
+                && time.saturating_duration_since(*kill) < REPEAT_BOUND
+        };
+        self.kills.iter().rev().any(near)
     }
 
     /// Numbers below `next` that were neither delivered nor told.
@@ -194,6 +215,7 @@ impl Scene<'_> {
         if self.rng.once_in(TAP_EVERY) {
             end(&mut self.tap);
             self.tally.tap.taps_killed += 1;
+            self.seen.kills.push(Instant::now());
             if self.rng.once_in(3) {
                 self.overwrite();
             }
@@ -206,6 +228,7 @@ impl Scene<'_> {
         {
             daemon.kill();
             self.tally.tap.daemons_killed += 1;
+            self.seen.kills.push(Instant::now());
         }
     }
 
@@ -244,6 +267,9 @@ impl Scene<'_> {
 
     /// A hole of known size: the tap ends in order, the ring goes on, the tap comes back.
     fn hole(&mut self) -> Result<(), String> {
+        // When this one is there, so is everything before it, and nothing of old is on its way again.
+        self.server.burst(1);
+        self.settle("before the hole")?;
         self.stop_tap("before the hole");
         let first = self.server.burst(HOLE + KEPT);
         self.server.ring(|ring| ring.discard_before(first + HOLE));
@@ -315,7 +341,8 @@ impl Drop for Scene<'_> {
 
 fn start(command: &mut Command, output: Option<&Path>, errors: &Path) -> Result<Child, String> {
     let file = |path: &Path| File::create(path).map_err(|error| error.to_string());
-    command.stdin(Stdio::null()).stderr(file(errors)?);
+    let errors = File::options().append(true).create(true).open(errors);
+    command.stdin(Stdio::null()).stderr(errors.map_err(|error| error.to_string())?);
     command.stdout(output.map(file).transpose()?.map_or(Stdio::null(), Stdio::from));
     command.spawn().map_err(|error| format!("{command:?}: {error}"))
 }
