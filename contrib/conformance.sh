@@ -75,7 +75,8 @@ install_crate() {
     wants "$1" || return 0
     case $("$tools/bin/$1" --version 2>/dev/null) in *" $2") return 0 ;; esac
     has cargo || give_up "missing: cargo, to install $1"
-    cargo install --quiet --locked --force --root "$tools" --target-dir "$tools/build" \
+    # Built without optimising where time matters: they are quick enough.
+    cargo install --quiet --locked --force ${quick:+--debug} --root "$tools" --target-dir "$tools/build" \
         --version "$2" "$1" >&2 || give_up "cannot install $1"
 }
 
@@ -154,6 +155,7 @@ pjdfstest_cases() {
 run_pjdfstest() {
     mkdir "$dir/first" "$dir/second"
     log=$logs/pjdfstest.txt
+    list=$top/tests/data/conformance/pjdfstest-flat-applicable.txt
     NO_COLOR=1 RUST_BACKTRACE=0 OVER_DIR=$dir/first OVER_FROM=$mnt LD_PRELOAD=$tools/over.so \
         timeout 300 "$tools/bin/pjdfstest" -c "$here/pjdfstest.toml" -p "$dir/first" \
         -s "$dir/second" >"$log" 2>&1
@@ -170,11 +172,12 @@ run_pjdfstest() {
         else
             fails pjdfstest "$name" "$(grep -w "$name" "$cases"), but it must be ok"
         fi
-    done <"$top/tests/data/conformance/pjdfstest-flat-applicable.txt"
+    done <"$list"
     row pjdfstest "cases that must be ok" "$good ok"
     row pjdfstest "further cases" "$(($(grep -c '^ok ' "$cases") - good)) ok"
     while read -r result name refused; do
         [ "$result" = FAILED ] || continue
+        grep -qx "$name" "$list" && continue
         [ -n "$(sentence "${refused%%,*}")" ] ||
             fails pjdfstest "$name" "failed, and was refused: $refused"
     done <"$cases"
@@ -270,7 +273,7 @@ fio_job() { # NAME OPTION...
     name=$1
     shift
     log=$logs/fio-$name.txt
-    if timeout 300 fio --name="$name" --directory="$mnt/fio" --verify=crc32c --verify_fatal=1 \
+    if timeout 300 fio --aux-path="$dir" --name="$name" --directory="$mnt/fio" --verify=crc32c --verify_fatal=1 \
         --do_verify=1 --randseed="$seed" --size="$fio_size" --bsrange=512-64k --numjobs=2 \
         "$@" >"$log" 2>&1 && ! grep -q 'verify failed\|err=[^ ]*[1-9]' "$log"; then
         row fio "$name" "ok"
