@@ -76,7 +76,7 @@ fn soak() -> ExitCode {
     let mut tally = Tally::default();
     let start = Instant::now();
     if let Err(error) = run(length, seed, &mut tally) {
-        tally.findings.push(format!("broken off: {error}"));
+        tally.findings.insert(0, format!("broken off: {error}"));
     }
     for finding in tally.findings.iter().take(SHOWN) {
         println!("FINDING {finding}");

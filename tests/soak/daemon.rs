@@ -99,6 +99,19 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Whether it serves, at its place. A run is worth nothing when somebody else unmounted it.
+    pub(crate) fn check(&mut self) -> Result<(), String> {
+        let status = self.child.try_wait();
+        if is_listed(&self.point) && matches!(status, Ok(None)) {
+            return Ok(());
+        }
+        let is_listed = is_listed(&self.point);
+        let log = self.log_text();
+        Err(format!(
+            "the mount went by itself, or by a stranger: listed {is_listed}, {status:?}: {log}"
+        ))
+    }
+
     fn log_text(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -141,6 +141,7 @@ impl<'a> Life<'a> {
     ) -> Result<(), String> {
         let end = Instant::now() + length;
         while Instant::now() < end {
+            self.daemon.as_mut().map_or(Ok(()), Daemon::check)?;
             for slot in slots.iter_mut() {
                 if slot.start(self.places, &mut self.id, &mut self.rng)?
                     && let Some(youth) = slot.dies_young(&mut self.rng)

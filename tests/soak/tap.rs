@@ -173,6 +173,7 @@ impl Scene<'_> {
             let arguments = ["-o", "size=256m"];
             self.daemon = Some(Daemon::start(&self.places.point, &log, &arguments)?);
         }
+        self.daemon.as_mut().map_or(Ok(()), Daemon::check)?;
         if ended(&mut self.tap) {
             self.tap = Some(self.start_tap()?);
         }
