@@ -1,5 +1,7 @@
 # make demo    set up, build, show the filesystem at work
 # make test    set up, run all tests
+# make soak    look for losses under kills, MINUTES=1
+# make conformance    well known testers of filesystems, QUICK=1 and TOOLS="fsx fio" for a part
 # make install DESTDIR= PREFIX=/usr/local
 # make deb     a Debian package in dist/
 
@@ -38,7 +40,10 @@ DEBDIR   := $(dir $(BINARY))package
 DEBOUT   ?= dist
 DEBFLAGS ?=
 
-.PHONY: all demo test bench check install uninstall clean dist deb
+# How long the soak takes.
+MINUTES  ?= 1
+
+.PHONY: all demo test soak conformance bench check install uninstall clean dist deb
 
 all:
 	$(CARGO) build --release $(CARGOFLAGS)
@@ -57,6 +62,14 @@ test:
 	contrib/setup.sh test
 	-@$(MAKE) -s $(CARGO_DEB)
 	$(CARGO) test $(CARGOFLAGS)
+
+soak:
+	EVENTFS_SOAK_SECONDS=$$(($(MINUTES) * 60)) $(CARGO) test --release $(CARGOFLAGS) --test soak
+
+conformance:
+	contrib/setup.sh run
+	@$(MAKE) --no-print-directory $(BINARY)
+	EVENTFS=$(abspath $(BINARY)) contrib/conformance.sh $(if $(QUICK),--quick) $(TOOLS)
 
 bench:
 	$(CARGO) bench $(CARGOFLAGS)

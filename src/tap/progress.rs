@@ -93,9 +93,10 @@ impl Progress {
 
     /// These positions are done with.
     pub(super) fn advance(&mut self, positions: impl IntoIterator<Item = Position>) {
-        let mut any = false;
+        let (mut any, mut new) = (false, false);
         for position in positions {
             let stream = self.streams.entry(position.stream).or_default();
+            new |= stream.written.is_none();
             stream.written = Some(position);
             // Should the queue go before it is looked at for the first time.
             self.settled
@@ -105,6 +106,10 @@ impl Progress {
         }
         if any {
             self.wake();
+        }
+        if new {
+            // Without a saved position a tap that was killed would not know that it missed something.
+            self.due = Some(Instant::now());
         }
     }
 

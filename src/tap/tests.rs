@@ -72,6 +72,24 @@ fn one_event_a_file_under_its_stable_name() {
 }
 
 #[test]
+fn the_first_position_of_a_stream_is_saved_at_once_and_the_next_ones_wait() {
+    let (dir, _) = setup();
+    let state = dir.path().join("state");
+    let with_state = || Options { state: Some(state.clone()), ..options(dir.path()) };
+    let mut sink = Sink::open(with_state()).unwrap();
+    sink.tick(Instant::now(), &locate);
+    offer(&mut sink, 0..3);
+    sink.tick(Instant::now(), &locate);
+    // As after a kill in the first second of a tap's life.
+    let known = Sink::open(with_state()).unwrap().starts().to_vec();
+    assert!(matches!(known[..], [ref resume] if resume.stream == 1), "{known:?}");
+    let first = fs::read(&state).unwrap();
+    offer(&mut sink, 3..6);
+    sink.tick(Instant::now(), &locate);
+    assert_eq!(fs::read(&state).unwrap(), first);
+}
+
+#[test]
 fn what_is_redelivered_meets_its_own_file() {
     let (dir, queue) = setup();
     let mut sink = Sink::open(options(dir.path())).unwrap();
