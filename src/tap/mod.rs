@@ -7,6 +7,8 @@
 mod batch;
 pub mod beegfs;
 mod counters;
+#[cfg(test)]
+mod hostile;
 mod options;
 mod place;
 mod progress;
