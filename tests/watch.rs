@@ -13,6 +13,8 @@ mod held;
 mod kid;
 #[path = "watch/race.rs"]
 mod race;
+#[path = "watch/remnants.rs"]
+mod remnants;
 #[path = "watch/storm.rs"]
 mod storm;
 #[path = "watch/vanish.rs"]

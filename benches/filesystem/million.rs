@@ -30,6 +30,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
         dir.take(b"head")?;
     }
     let empty = mounted.resident_bytes()?;
+    let kernel_empty = kernel_inodes();
     let start = Instant::now();
     let mut long = Queue::filled(dir, depth)?;
     let filling = start.elapsed();
@@ -55,8 +56,37 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
     rows.extend(compare(&mut short, &mut long, rounds)?);
     drop((short, other));
 
+    let kernel_full = kernel_inodes();
     rows.push(drain(&mounted, &long, empty)?);
+    rows.push(kernel_left(kernel_empty, kernel_full));
     Ok(rows)
+}
+
+/// FUSE inodes that the kernel keeps, on all mounts of the machine; only root may know.
+fn kernel_inodes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/slabinfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("fuse_inode "))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What the kernel keeps of the drained events. The daemon waits with that until nothing goes on.
+fn kernel_left(empty: Option<u64>, full: Option<u64>) -> Row {
+    let name = "inodes that the kernel keeps of drained events";
+    let (Some(empty), Some(full)) = (empty, full) else {
+        return Row::told(name, "only root may know".into());
+    };
+    let (start, enough) = (Instant::now(), empty + (full - empty.min(full)) / 100);
+    let mut left = u64::MAX;
+    while left > enough && start.elapsed() < TRIM_BOUND {
+        left = left.min(kernel_inodes().unwrap_or(u64::MAX));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let measured = left.saturating_sub(empty).to_string();
+    Row::checked(name, "1 of 100", measured, left <= enough).under(format!(
+        "of {}; reached {:.1} s after the daemon's memory",
+        full.saturating_sub(empty),
+        start.elapsed().as_secs_f64()
+    ))
 }
 
 fn drain(mounted: &Eventfs, queue: &Queue, empty: u64) -> Result<Row, Broken> {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Fault};
@@ -117,8 +118,9 @@ fn quota_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();
-        // Follows links. What cannot be asked is kept: reading it gives the better complaint.
-        let is_file = fs::metadata(&path).map_or(true, |metadata| metadata.is_file());
+        // A link is kept, and so is what cannot be asked: reading it gives the complaint.
+        let is_file = fs::symlink_metadata(&path)
+            .map_or(true, |metadata| metadata.is_file() || metadata.is_symlink());
         if is_file && !is_leftover(&entry.file_name()) {
             files.push(path);
         }
@@ -146,9 +148,18 @@ fn read_if_there(path: &Path) -> Result<Option<String>, ConfigError> {
     }
 }
 
+/// Never through a link: who can put one there must not choose what root reads and quotes in its
+/// complaints.
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    let opened = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    opened
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => io::Error::other("is a symbolic link"),
+            _ => error,
+        })?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes")));
     }
@@ -280,9 +291,8 @@ mod tests {
             ("q/.hidden", "x"),
             ("q/ann~", "x"),
             ("q/directory/", ""),
-            ("linked", "[eventfs-quota]\nuser=77\n"),
+            ("q/number", "[eventfs-quota]\nuser=77\n"),
         ]));
-        std::os::unix::fs::symlink("../linked", dir.path().join("q/link")).unwrap();
         nix::unistd::mkfifo(&dir.path().join("q/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let config = load_from(dir.path(), Some(&dir.path().join("x.conf")), &Fixed).unwrap();
         let quotas = config.quotas;
@@ -320,13 +330,31 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_file_that_cannot_be_read_is_refused() {
-        let dir = dir_with(&with_quotas(&[("q/", "")]));
-        let link = dir.path().join("q/link");
-        std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        let error = load_from(dir.path(), Some(&dir.path().join("x.conf")), &Fixed).unwrap_err();
-        assert_eq!((error.file, error.line), (link, None));
-        assert!(error.reason.starts_with("cannot be read: "), "{}", error.reason);
+    fn links_are_not_followed() {
+        let link = |target: &str, path: PathBuf| std::os::unix::fs::symlink(target, path).unwrap();
+        let check = |dir: &TempDir, explicit: Option<&str>, expected: &str| {
+            let explicit = explicit.map(|name| dir.path().join(name));
+            let error = load_from(dir.path(), explicit.as_deref(), &Fixed).unwrap_err();
+            let found = error.to_string().replace(dir.path().to_str().unwrap(), "DIR");
+            assert_eq!(found, format!("DIR/{expected}: cannot be read: is a symbolic link"));
+        };
+        let dir = dir_with(&[("good.toml", "")]);
+        link("good.toml", dir.path().join("link.toml"));
+        check(&dir, Some("link.toml"), "link.toml");
+        link("nowhere", dir.path().join("eventfs.conf"));
+        check(&dir, None, "eventfs.conf");
+        link("good.toml", dir.path().join("eventfs.toml"));
+        check(&dir, None, "eventfs.toml");
+        for target in ["../linked", "nowhere"] {
+            let quota = ("linked", "[eventfs-quota]\nuser=77\n");
+            let dir = dir_with(&with_quotas(&[("q/", ""), quota]));
+            link(target, dir.path().join("q/link"));
+            check(&dir, Some("x.conf"), "q/link");
+        }
+        // Directories on the way are the administrator's.
+        let dir = dir_with(&[("real/good.toml", "")]);
+        link("real", dir.path().join("dir"));
+        assert!(load_from(dir.path(), Some(&dir.path().join("dir/good.toml")), &Fixed).is_ok());
     }
 
     #[test]

@@ -5,9 +5,11 @@
 
 mod digits;
 pub mod json;
+mod name;
 mod time;
 
 pub use digits::Digits;
+pub use name::plain_name;
 pub use time::{TimeText, UnixNanos};
 
 use json::Object;

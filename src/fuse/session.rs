@@ -1,7 +1,8 @@
 //! The session: serving an open FUSE descriptor.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -24,20 +25,55 @@ pub struct Edge {
     pub adopt_orphans: bool,
 }
 
-struct Kernel(Notifier);
+struct Kernel {
+    notifier: Notifier,
+    /// The device once more, for what fuser has no words for.
+    device: File,
+}
 
 impl KernelNotify for Kernel {
     fn inval_inode(&self, ino: Ino) -> io::Result<()> {
-        self.0.inval_inode(INodeNo(ino.0), 0, 0)
+        self.notifier.inval_inode(INodeNo(ino.0), 0, 0)
     }
 
     fn inval_entry(&self, parent: Ino, name: &[u8]) -> io::Result<()> {
-        self.0.inval_entry(INodeNo(parent.0), OsStr::from_bytes(name))
+        self.notifier.inval_entry(INodeNo(parent.0), OsStr::from_bytes(name))
     }
 
     fn delete(&self, parent: Ino, child: Ino, name: &[u8]) -> io::Result<()> {
-        self.0.delete(INodeNo(parent.0), INodeNo(child.0), OsStr::from_bytes(name))
+        self.notifier.delete(INodeNo(parent.0), INodeNo(child.0), OsStr::from_bytes(name))
     }
+
+    fn prune(&self, inos: &[Ino]) -> io::Result<()> {
+        let message = prune_message(inos);
+        // The device takes a message whole or not at all.
+        match (&self.device).write(&message) {
+            Ok(_) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// FUSE_NOTIFY_PRUNE of the kernel's `fuse.h`, since Linux 6.18.
+const NOTIFY_PRUNE: i32 = 9;
+
+/// The notification in the kernel's form: `fuse_out_header` (length, code, 0), `fuse_notify_prune_out`
+/// (count, 0, 0), numbers; all in the machine's byte order.
+fn prune_message(inos: &[Ino]) -> Vec<u8> {
+    let len = 32 + 8 * inos.len();
+    let mut message = Vec::with_capacity(len);
+    message.extend_from_slice(&(len as u32).to_ne_bytes());
+    message.extend_from_slice(&NOTIFY_PRUNE.to_ne_bytes());
+    message.extend_from_slice(&0_u64.to_ne_bytes());
+    message.extend_from_slice(&(inos.len() as u32).to_ne_bytes());
+    message.extend_from_slice(&[0; 12]);
+    for ino in inos {
+        message.extend_from_slice(&ino.0.to_ne_bytes());
+    }
+    message
 }
 
 /// A session being served, with the way back to the kernel's caches.
@@ -57,8 +93,9 @@ pub fn serve(descriptor: OwnedFd, shared: Arc<Shared>, edge: Edge) -> io::Result
     let acl = if edge.only_root_and_owner { SessionACL::RootAndOwner } else { SessionACL::All };
     let mut config = Config::default();
     config.n_threads = Some(1);
+    let device = File::from(descriptor.try_clone()?);
     let session = Session::from_fd(Ops::new(shared, edge), descriptor, acl, config)?;
-    let notify = Arc::new(Kernel(session.notifier()));
+    let notify = Arc::new(Kernel { notifier: session.notifier(), device });
     // One worker, see docs/ARCHITECTURE.md: it makes "published at the last close" exact.
     let thread = std::thread::Builder::new().name("session".into()).spawn(move || session.run())?;
     Ok(Serving { thread, notify })

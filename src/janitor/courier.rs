@@ -15,6 +15,7 @@ enum What {
     Inode(Ino),
     Entry(Ino, Box<[u8]>),
     Deleted(Ino, Ino, Box<[u8]>),
+    Unused(Box<[Ino]>),
 }
 
 struct Order {
@@ -49,6 +50,7 @@ fn deliver(inbox: &Receiver<Order>, notify: &dyn KernelNotify) {
             What::Inode(ino) => notify.inval_inode(ino),
             What::Entry(parent, name) => notify.inval_entry(parent, &name),
             What::Deleted(parent, child, name) => notify.delete(parent, child, &name),
+            What::Unused(inos) => notify.prune(&inos),
         };
         // The herald waits, unless it panicked.
         let _ = done.send(outcome);
@@ -66,5 +68,9 @@ impl KernelNotify for Courier {
 
     fn delete(&self, parent: Ino, child: Ino, name: &[u8]) -> io::Result<()> {
         self.order(What::Deleted(parent, child, name.into()))
+    }
+
+    fn prune(&self, inos: &[Ino]) -> io::Result<()> {
+        self.order(What::Unused(inos.into()))
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::remnants::Collector;
 use super::shared::{NotifyPolicy, Shared};
 use super::visible::{MountIdentity, Stage};
 use crate::model::{Change, Ino};
@@ -41,6 +42,12 @@ pub trait KernelNotify: Send + Sync {
     /// # Errors
     /// What the kernel says: `ENOTEMPTY` while names below it are in use.
     fn delete(&self, parent: Ino, child: Ino, name: &[u8]) -> io::Result<()>;
+
+    /// Forget files that nobody uses, with all their names.
+    ///
+    /// # Errors
+    /// `Unsupported` by kernels before 6.18; what else the kernel says.
+    fn prune(&self, inos: &[Ino]) -> io::Result<()>;
 }
 
 /// What is about to be removed once more, for inotify's sake, from the directory `parent`.
@@ -62,6 +69,8 @@ struct Inbox {
     ended: VecDeque<(Ino, Box<[u8]>)>,
     gone: VecDeque<Ghost>,
     folded: HashSet<Ino>,
+    /// The tree has remnants for the kernel to forget.
+    remnants: bool,
 }
 
 /// The herald's inbox and what it is about.
@@ -81,6 +90,7 @@ pub(super) enum Work {
     Ended(Ino, Box<[u8]>),
     Gone(Vec<Ghost>),
     Folded(Vec<Ino>),
+    Remnants,
 }
 
 impl Herald {
@@ -134,18 +144,34 @@ impl Herald {
             Change::Returned { queue } => {
                 inbox.folded.insert(queue);
             }
+            Change::Remnants => inbox.remnants = true,
             other => inbox.stale.push_back(other),
         }
         self.bell.notify_one();
     }
 
-    fn next(&self) -> Work {
+    /// Waits for work. What the kernel keeps is looked after between the corrections, which somebody
+    /// may notice, and what inotify is told, which may go on for long.
+    fn next(&self, collector: &mut Collector) -> Work {
         let mut inbox = self.inbox.lock();
         loop {
+            let now = Instant::now();
+            if std::mem::take(&mut inbox.remnants) {
+                collector.begin(now);
+            }
+            if let Some(work) = inbox.take_urgent() {
+                return work;
+            }
+            if collector.due().is_some_and(|at| at <= now) {
+                return Work::Remnants;
+            }
             if let Some(work) = inbox.take() {
                 return work;
             }
-            self.bell.wait(&mut inbox);
+            match collector.due() {
+                Some(at) => drop(self.bell.wait_until(&mut inbox, at)),
+                None => self.bell.wait(&mut inbox),
+            }
         }
     }
 
@@ -156,8 +182,9 @@ impl Herald {
         }
         self.thread.store(process::thread_id(), Ordering::Relaxed);
         let mut stage = Stage::new(self, shared, notify, identity);
+        let mut collector = Collector::default();
         loop {
-            let work = self.next();
+            let work = self.next(&mut collector);
             let _acting = self.acting.lock();
             match work {
                 Work::Stale(change) => stage.correct(&change),
@@ -167,6 +194,7 @@ impl Herald {
                 Work::Ended(queue, name) => stage.show_end(queue, &name),
                 Work::Gone(ghosts) => stage.show_gone(ghosts),
                 Work::Folded(queues) => stage.show_folded(&queues),
+                Work::Remnants => collector.step(shared, notify, Instant::now()),
             }
         }
     }
@@ -179,7 +207,7 @@ impl Inbox {
         }
     }
 
-    fn take(&mut self) -> Option<Work> {
+    fn take_urgent(&mut self) -> Option<Work> {
         if let Some((queue, name)) = self.ended.pop_front() {
             return Some(Work::Ended(queue, name));
         }
@@ -189,6 +217,10 @@ impl Inbox {
             }
             return Some(Work::Stale(change));
         }
+        None
+    }
+
+    fn take(&mut self) -> Option<Work> {
         if !self.gone.is_empty() {
             let count = self.gone.len().min(BATCH);
             return Some(Work::Gone(self.gone.drain(..count).collect()));

@@ -11,6 +11,7 @@ mod herald;
 mod owners;
 mod pids;
 mod reaper;
+mod remnants;
 mod shared;
 mod trimmer;
 mod visible;

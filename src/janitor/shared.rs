@@ -85,7 +85,8 @@ impl Shared {
             | Change::Entry { .. }
             | Change::Gone { .. }
             | Change::Returned { .. }
-            | Change::QueueEnded { .. } => self.herald.announce(change),
+            | Change::QueueEnded { .. }
+            | Change::Remnants => self.herald.announce(change),
         }
     }
 

@@ -57,4 +57,7 @@ pub enum Change {
     Deadline,
     /// Much memory was freed.
     Drained,
+    /// The kernel keeps something of events that are gone: see [`super::Remnant`]. Said once, until
+    /// they are taken.
+    Remnants,
 }

@@ -42,5 +42,9 @@ pub const TRIM_BYTES_MIN: u64 = 512 << 10;
 /// ... and never needs to fall by more than this, bytes.
 pub const TRIM_BYTES_MAX: u64 = 8 << 20;
 
+/// Most remnants of events that are remembered until the kernel is told of them, some 40 bytes each.
+/// What is beyond stays in the kernel until memory is short there.
+pub const REMNANTS_MAX: usize = 256 << 10;
+
 /// Nanoseconds in a second.
 pub const SECOND_NS: i64 = 1_000_000_000;

@@ -31,4 +31,4 @@ pub use owner::{Fate, OwnerId};
 pub use payload::Payload;
 pub use queue::Overflow;
 pub use taker::{Powers, Taker};
-pub use tree::{DOOR, Listed, Settings, Space, Taken, Tree, Want, XattrFlags};
+pub use tree::{DOOR, Listed, Remnant, Settings, Space, Taken, Tree, Want, XattrFlags};

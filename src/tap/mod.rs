@@ -8,6 +8,8 @@ mod batch;
 pub mod beegfs;
 mod counters;
 pub mod hestia;
+#[cfg(test)]
+mod hostile;
 mod options;
 mod place;
 mod progress;

@@ -14,7 +14,7 @@ use super::queue::{Making, Queue, Refusal};
 use super::rules::Verdict;
 use super::source::{Failure, Resume};
 use crate::event::json::Object;
-use crate::event::{Class, Event, Position, TimeText, UnixNanos};
+use crate::event::{Class, Event, Position, TimeText, UnixNanos, plain_name};
 use crate::sys::clock;
 
 /// First and longest wait before a full queue is tried again, and the longest while somebody consumes.
@@ -292,7 +292,7 @@ impl Sink {
             Form::Raw if !event.raw.is_empty() => batch.bytes.extend_from_slice(&event.raw),
             Form::Bare | Form::Raw => event.write_bare(&mut batch.bytes),
         }
-        batch.end_line(&event.name, event.class, event.position);
+        batch.end_line(&plain_name(&event.name), event.class, event.position);
         if self.options.xattrs {
             batch.describe(attributes(event, &mut self.times));
         }

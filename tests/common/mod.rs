@@ -83,13 +83,19 @@ impl Mounted {
 
     /// Mounts with these arguments before the mountpoint.
     pub fn start<S: AsRef<OsStr>>(args: &[S]) -> Self {
+        Self::start_to(args, Stdio::inherit())
+    }
+
+    /// As [`Mounted::start`], with the standard error output of the daemon sent there.
+    pub fn start_to<S: AsRef<OsStr>>(args: &[S], errors: impl Into<Stdio>) -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
         // Other users must be able to pass.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
         let point = dir.path().join("mnt");
         fs::create_dir(&point).expect("mountpoint");
         let mut command = Command::new(EVENTFS);
-        let daemon = spawn(command.arg("-f").args(args).arg(&point).stdin(Stdio::null()));
+        let daemon =
+            spawn(command.arg("-f").args(args).arg(&point).stdin(Stdio::null()).stderr(errors));
         let mounted = Self { point, daemon, _dir: dir };
         wait_until("the mount", || is_mounted(&mounted.point));
         mounted

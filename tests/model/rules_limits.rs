@@ -253,3 +253,15 @@ fn a_queue_changes_hands_with_its_charge() {
     assert_eq!(b.chown(q, 8, 80), Ok(()));
     assert!(b.mkdir("s", None).is_ok());
 }
+
+#[test]
+fn an_event_has_at_most_65000_links() {
+    let mut b = Bench::new();
+    let q = b.queue("q");
+    let file = b.put(q, "e", "x");
+    for number in 1..65_000 {
+        b.link(file, q, &number.to_string()).unwrap();
+    }
+    assert_eq!(b.link(file, q, "more"), Err(Reason::TooManyLinks));
+    assert_eq!(b.nlink(file), 65_000);
+}

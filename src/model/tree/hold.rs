@@ -129,8 +129,11 @@ impl Tree {
         for slot in held {
             let queue = self.queue_of(slot);
             self.release_hold(queue, slot);
-            if self.settings.report_popped && !self.queue(queue).dead {
-                self.report_gone(slot, Cause::Popped);
+            if !self.queue(queue).dead {
+                self.leave_behind(slot);
+                if self.settings.report_popped {
+                    self.report_gone(slot, Cause::Popped);
+                }
             }
             self.remove_entry(slot, now);
             self.bury(queue);

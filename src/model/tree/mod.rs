@@ -7,6 +7,7 @@ mod io;
 mod list;
 mod make;
 mod place;
+mod remnants;
 mod remove;
 mod rename;
 mod scan;
@@ -30,6 +31,7 @@ use super::slab::{Key, Keyed, NIL, Slab};
 
 pub use hold::{Taken, Want};
 pub use list::Listed;
+pub use remnants::Remnant;
 pub use space::Space;
 pub use xattrs::XattrFlags;
 
@@ -115,6 +117,7 @@ pub struct Tree {
     space: space::Used,
     changes: Vec<Change>,
     trash: Vec<Payload>,
+    remnants: remnants::Remnants,
     /// The most bytes in use since memory was last reported free.
     high_bytes: u64,
 }
@@ -150,6 +153,7 @@ impl Tree {
             space: space::Used::default(),
             changes: Vec::new(),
             trash: Vec::new(),
+            remnants: remnants::Remnants::default(),
             high_bytes: 0,
         }
     }

@@ -383,6 +383,7 @@ impl Tree {
             Cause::Expired => queue.expired += 1,
             Cause::Popped | Cause::Spoiled => queue.removed += 1,
         }
+        self.leave_behind(slot);
         self.report_gone(slot, cause);
         self.detach(slot, now);
     }

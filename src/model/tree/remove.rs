@@ -26,7 +26,7 @@ impl Tree {
         let slot = if by_link { self.link_target(queue, name) } else { self.find(queue, name) };
         let slot = slot.ok_or(Reason::NotFound)?;
         if by_link {
-            self.forget_if_open(slot);
+            self.leave_behind(slot);
             if self.settings.report_popped {
                 self.report_gone(slot, Cause::Popped);
             }
