@@ -6,4 +6,5 @@ mod metadata_server;
 mod decode {
     mod beegfs;
     mod hestia;
+    mod storage;
 }

@@ -6,5 +6,6 @@
 pub mod beegfs;
 pub mod hestia;
 mod reader;
+pub mod storage;
 
 pub use reader::{Reader, Short};
