@@ -9,8 +9,15 @@
 //!
 //! The tables of messages are in `rules/`, in a language that `template.rs` explains.
 
+mod config;
+mod datagram;
+mod device;
+mod flood;
 mod found;
 mod frame;
+mod maps;
+mod object;
+mod pair;
 mod parse;
 mod record;
 mod rules;
@@ -18,8 +25,15 @@ mod template;
 mod uevent;
 mod user;
 
+pub use config::{Config, PORT_DEFAULT};
+pub use datagram::{DATAGRAM_MAX, fit, heard};
+pub use device::Device;
+pub use flood::{Flood, Held};
 pub use found::{Collector, Fields, Found, Severity, System};
 pub use frame::Framer;
+pub use maps::Maps;
+pub use object::{Identity, Writer};
+pub use pair::Pairs;
 pub use parse::Parsers;
 pub use record::{Form, Reason, Record, read_record};
 pub use uevent::{MESSAGE_MAX, Uevent, find_uevent};
