@@ -214,3 +214,143 @@ fn raw(record: &Record<'_>, found: &mut Found) -> bool {
     found.severity = Severity::of_priority(record.level().unwrap_or(6));
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn read(parsers: &mut Parsers, text: &str) -> Option<Found> {
+        let mut found = Found::default();
+        let record = Record {
+            form: crate::decode::storage::Form::Kmsg,
+            priority: Some(6),
+            sequence: 1,
+            micros: Some(1),
+            text: text.as_bytes(),
+            subsystem: b"",
+            device: b"",
+        };
+        parsers.read(&record, &mut found).then_some(found)
+    }
+
+    /// The row that a text is matched by.
+    fn row(parsers: &Parsers, text: &str) -> Option<(usize, usize)> {
+        let text = text.trim_ascii_end().as_bytes();
+        parsers.groups.iter().enumerate().find_map(|(number, compiled)| {
+            let mut pieces = Pieces::new();
+            let start = compiled.head.matches(text, 0, &mut pieces)?;
+            let row = compiled.rows.iter().position(|(row, template)| {
+                pieces.clear();
+                template.matches(text, start, &mut pieces).is_some()
+                    && row.less.is_none_or(|names| is_less(names, text, &pieces))
+            })?;
+            Some((number, row))
+        })
+    }
+
+    #[test]
+    fn every_row_is_reached_by_a_wording_of_it() {
+        let mut parsers = Parsers::default();
+        let mut reached = BTreeSet::new();
+        for line in include_str!("../../../tests/data/storage/wordings.txt").lines() {
+            let Some((expected, text)) = line.split_once('|').filter(|_| !line.starts_with('#'))
+            else {
+                continue;
+            };
+            let text = text.replace("\\n", "\n");
+            let found = read(&mut parsers, &text).unwrap_or_else(|| panic!("no event: {text}"));
+            let device = if found.device.is_empty() { "-" } else { &found.device };
+            let is = format!(
+                "{} {}/{} {device}",
+                found.event_type,
+                found.system.as_str(),
+                found.subsystem
+            );
+            assert_eq!(is, expected, "{text}");
+            reached.extend(row(&parsers, &text));
+        }
+        for line in include_str!("../../../tests/data/storage/lines.jsonl").lines() {
+            let sample: serde_json::Value = serde_json::from_str(line).unwrap();
+            reached.extend(row(&parsers, sample["text"].as_str().unwrap()));
+        }
+        reached.extend(row(&parsers, "usb 2-1: USB disconnect, device number 2"));
+        for (number, compiled) in parsers.groups.iter().enumerate() {
+            for (place, (row, _)) in compiled.rows.iter().enumerate() {
+                let text = [compiled.group.head, row.text].concat();
+                assert!(reached.contains(&(number, place)), "no wording for {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_usb_disk_that_goes_was_known_as_storage() {
+        let mut parsers = Parsers::default();
+        let gone = "usb 2-1: USB disconnect, device number 2";
+        assert!(read(&mut parsers, gone).is_none());
+        for known in [
+            "usb-storage 2-1:1.0: USB Mass Storage device detected",
+            "scsi host9: usb-storage 2-1:1.0",
+            "uas 2-1:1.0: USB something",
+        ] {
+            read(&mut parsers, known);
+            let found = read(&mut parsers, gone).expect(known);
+            assert_eq!(
+                (found.device.as_str(), found.fields.text("device_number")),
+                ("2-1", Some("2"))
+            );
+            assert!(read(&mut parsers, gone).is_none(), "only once");
+        }
+        parsers.remember_usb("3-1.4");
+        parsers.replace(&System::ALL, UserRules::default(), false);
+        assert!(read(&mut parsers, "usb 3-1.4: USB disconnect, device number 9").is_some());
+        for number in 0..2 * USB_MAX {
+            parsers.remember_usb(&format!("1-{number}"));
+        }
+        assert_eq!(parsers.usb.len(), USB_MAX);
+    }
+
+    #[test]
+    fn parsers_that_are_off_find_nothing_and_user_rules_come_last() {
+        let rule = |regex: &str| super::super::UserRule {
+            regex: regex.into(),
+            event_type: "MINE".into(),
+            ..super::super::UserRule::default()
+        };
+        let (user, _) = UserRules::compile(&[rule(r"(?P<kdev>sd\w+)")]);
+        let mut parsers = Parsers::new(&[System::Fs], user, false);
+        let block = "I/O error, dev sda, sector 8";
+        assert_eq!(read(&mut parsers, block).unwrap().event_type, "MINE");
+        let fs = "EXT4-fs (sda1): Remounting filesystem read-only";
+        assert_eq!(read(&mut parsers, fs).unwrap().event_type, "FS_REMOUNT_READ_ONLY");
+        assert!(read(&mut parsers, "nothing of ours").is_none());
+    }
+
+    #[test]
+    fn raw_events_are_for_records_with_the_keys_of_a_device() {
+        let mut parsers = Parsers::new(&System::ALL, UserRules::default(), true);
+        let mut found = Found::default();
+        let mut scratch = Vec::new();
+        for (record, device) in [
+            ("4,1,2,-;sd 0:0:0:0: hello\n SUBSYSTEM=scsi\n DEVICE=+scsi:0:0:0:0", Some("0:0:0:0")),
+            ("4,1,2,-;x\n SUBSYSTEM=block\n DEVICE=b8:16", Some("8:16")),
+            ("4,1,2,-;nvme nvme0: hello\n SUBSYSTEM=nvme\n DEVICE=c245:1", Some("nvme0")),
+            ("4,1,2,-;x\n SUBSYSTEM=usb\n DEVICE=+usb:2-1", None),
+            ("4,1,2,-;x\n SUBSYSTEM=scsi\n", None),
+            ("4,1,2,-;x", None),
+        ] {
+            let record =
+                crate::decode::storage::read_record(record.as_bytes(), &mut scratch).unwrap();
+            let is_event = parsers.read(&record, &mut found);
+            assert_eq!(is_event.then_some(found.device.as_str()), device);
+            assert!(!is_event || (found.event_type == "RAW" && found.severity == Severity::Warn));
+        }
+    }
+
+    #[test]
+    fn texts_are_compared_with_few_groups() {
+        let parsers = Parsers::default();
+        let most = parsers.by_first.iter().map(Vec::len).max();
+        assert!(most.is_some_and(|most| most < 20), "{most:?} groups for one byte");
+    }
+}
