@@ -1,6 +1,6 @@
 //! Kernel records and uevents of real machines, and the events that they are.
 
-#[path = "storage/samples.rs"]
+mod random;
 mod samples;
 
 use std::fs;

@@ -56,7 +56,7 @@ impl Framer {
     fn end(&mut self) -> Option<usize> {
         loop {
             let rest = self.buffer.get(self.scanned..)?;
-            let Some(place) = rest.iter().position(|&byte| byte == b'\n') else {
+            let Some(place) = memchr::memchr(b'\n', rest) else {
                 let length = self.buffer.len() - self.start;
                 self.scanned = self.buffer.len();
                 return (length > RECORD_MAX).then_some(self.buffer.len());

@@ -9,6 +9,7 @@
 //!
 //! The tables of messages are in `rules/`, in a language that `template.rs` explains.
 
+pub mod check;
 mod config;
 mod datagram;
 mod device;

@@ -12,7 +12,51 @@ const USB_MAX: usize = 256;
 struct Compiled {
     group: &'static Group,
     head: Template,
-    rows: Vec<(&'static Row, Template)>,
+    /// What stands behind the first colon, for heads that begin with a value.
+    behind_colon: Option<&'static [u8]>,
+    rows: Vec<Line>,
+}
+
+/// A row and how it is found.
+struct Line {
+    row: &'static Row,
+    template: Template,
+    first: FirstBytes,
+}
+
+impl Compiled {
+    fn new(group: &'static Group) -> Self {
+        let head = Template::head(group.head);
+        let line = |row: &'static Row| {
+            let (template, mut first) = (Template::whole(row.text), [false; 256]);
+            template.first_bytes(&mut first);
+            Line { row, template, first }
+        };
+        let behind_colon = head.behind_colon();
+        Self { group, head, behind_colon, rows: group.rows.iter().map(line).collect() }
+    }
+
+    /// The row that a text is matched by; `behind` is the text behind its first colon.
+    fn find(&self, text: &[u8], behind: &[u8], pieces: &mut Pieces) -> Option<&'static Row> {
+        if self.behind_colon.is_some_and(|bytes| !behind.starts_with(bytes)) {
+            return None;
+        }
+        pieces.clear();
+        let start = self.head.matches(text, 0, pieces)?;
+        let first = text.get(start)?;
+        let mark = pieces.len();
+        for line in
+            self.rows.iter().filter(|line| line.first.get(usize::from(*first)) == Some(&true))
+        {
+            pieces.truncate(mark);
+            if line.template.matches(text, start, pieces).is_some()
+                && line.row.less.is_none_or(|names| is_less(names, text, pieces))
+            {
+                return Some(line.row);
+            }
+        }
+        None
+    }
 }
 
 /// All parsers over one index: a text is only compared with the groups that may begin as it begins.
@@ -43,14 +87,8 @@ impl Parsers {
     /// Those of these systems, then the user's rules; with `raw` also a `RAW` event for what has the keys
     /// of a storage device and is no event.
     pub fn new(systems: &[System], user: UserRules, raw: bool) -> Self {
-        let groups: Vec<Compiled> = rules::groups()
-            .filter(|group| systems.contains(&group.system))
-            .map(|group| Compiled {
-                group,
-                head: Template::head(group.head),
-                rows: group.rows.iter().map(|row| (row, Template::whole(row.text))).collect(),
-            })
-            .collect();
+        let wanted = rules::groups().filter(|group| systems.contains(&group.system));
+        let groups: Vec<Compiled> = wanted.map(Compiled::new).collect();
         let by_first = index(&groups);
         Self { groups, by_first, user, raw, usb: Vec::new(), pieces: Pieces::new() }
     }
@@ -84,18 +122,13 @@ impl Parsers {
         let Some(&first) = text.first() else { return false };
         self.note_usb(text);
         let Some(candidates) = self.by_first.get(usize::from(first)) else { return false };
+        let behind = behind_colon(text);
         for &number in candidates {
             let Some(compiled) = self.groups.get(usize::from(number)) else { continue };
-            self.pieces.clear();
-            let Some(start) = compiled.head.matches(text, 0, &mut self.pieces) else { continue };
-            for (row, template) in &compiled.rows {
-                if template.matches(text, start, &mut self.pieces).is_some()
-                    && row.less.is_none_or(|names| is_less(names, text, &self.pieces))
-                {
-                    fill(compiled.group, row, text, &self.pieces, found);
-                    return row.event_type != "USB_STORAGE_DISCONNECT"
-                        || self.forget_usb(&found.device);
-                }
+            if let Some(row) = compiled.find(text, behind, &mut self.pieces) {
+                fill(compiled.group, row, text, &self.pieces, found);
+                return row.event_type != "USB_STORAGE_DISCONNECT"
+                    || self.forget_usb(&found.device);
             }
         }
         false
@@ -140,8 +173,8 @@ fn index(groups: &[Compiled]) -> Vec<Vec<u16>> {
     for (number, compiled) in (0u16..).zip(groups) {
         let mut bytes: FirstBytes = [false; 256];
         if !compiled.head.first_bytes(&mut bytes) {
-            for (_, row) in &compiled.rows {
-                row.first_bytes(&mut bytes);
+            for line in &compiled.rows {
+                line.template.first_bytes(&mut bytes);
             }
         }
         for (list, _) in by_first.iter_mut().zip(bytes).filter(|(_, may)| *may) {
@@ -149,6 +182,14 @@ fn index(groups: &[Compiled]) -> Vec<Vec<u16>> {
         }
     }
     by_first
+}
+
+/// The text behind its first colon and blank.
+fn behind_colon(text: &[u8]) -> &[u8] {
+    memchr::memchr_iter(b':', text)
+        .filter_map(|place| text.get(place + 1..)?.strip_prefix(b" "))
+        .next()
+        .unwrap_or_default()
 }
 
 fn is_less((less, more): (&str, &str), text: &[u8], pieces: &Pieces) -> bool {
@@ -235,18 +276,11 @@ mod tests {
     }
 
     /// The row that a text is matched by.
-    fn row(parsers: &Parsers, text: &str) -> Option<(usize, usize)> {
+    fn row(parsers: &Parsers, text: &str) -> Option<*const Row> {
         let text = text.trim_ascii_end().as_bytes();
-        parsers.groups.iter().enumerate().find_map(|(number, compiled)| {
-            let mut pieces = Pieces::new();
-            let start = compiled.head.matches(text, 0, &mut pieces)?;
-            let row = compiled.rows.iter().position(|(row, template)| {
-                pieces.clear();
-                template.matches(text, start, &mut pieces).is_some()
-                    && row.less.is_none_or(|names| is_less(names, text, &pieces))
-            })?;
-            Some((number, row))
-        })
+        let mut pieces = Pieces::new();
+        let find = |compiled: &Compiled| compiled.find(text, behind_colon(text), &mut pieces);
+        parsers.groups.iter().find_map(find).map(std::ptr::from_ref)
     }
 
     #[test]
@@ -275,10 +309,10 @@ mod tests {
             reached.extend(row(&parsers, sample["text"].as_str().unwrap()));
         }
         reached.extend(row(&parsers, "usb 2-1: USB disconnect, device number 2"));
-        for (number, compiled) in parsers.groups.iter().enumerate() {
-            for (place, (row, _)) in compiled.rows.iter().enumerate() {
-                let text = [compiled.group.head, row.text].concat();
-                assert!(reached.contains(&(number, place)), "no wording for {text}");
+        for compiled in &parsers.groups {
+            for line in &compiled.rows {
+                let text = [compiled.group.head, line.row.text].concat();
+                assert!(reached.contains(&std::ptr::from_ref(line.row)), "no wording for {text}");
             }
         }
     }

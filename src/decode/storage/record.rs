@@ -78,10 +78,10 @@ fn read_kmsg<'a>(raw: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Record<'a>, 
         device: &[],
     };
     for line in keys.split(|&byte| byte == b'\n') {
-        match line.strip_prefix(b" ").and_then(|line| split(line, b'=')) {
-            Some((b"SUBSYSTEM", value)) => record.subsystem = value,
-            Some((b"DEVICE", value)) => record.device = value,
-            _ => {}
+        if let Some(value) = line.strip_prefix(b" SUBSYSTEM=") {
+            record.subsystem = value;
+        } else if let Some(value) = line.strip_prefix(b" DEVICE=") {
+            record.device = value;
         }
     }
     Ok(record)
@@ -114,7 +114,7 @@ fn clip(text: &[u8]) -> &[u8] {
 }
 
 fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let place = bytes.iter().position(|&byte| byte == at)?;
+    let place = memchr::memchr(at, bytes)?;
     Some((bytes.get(..place)?, bytes.get(place + 1..)?))
 }
 
@@ -160,7 +160,7 @@ fn without_caller(rest: &[u8]) -> &[u8] {
 
 /// `\x0a` and its like as the bytes that they stand for.
 fn unescaped<'a>(text: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
-    if !text.contains(&b'\\') {
+    if memchr::memchr(b'\\', text).is_none() {
         return text;
     }
     scratch.clear();

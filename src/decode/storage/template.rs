@@ -187,6 +187,9 @@ enum Step {
 /// Which bytes a text may begin with.
 pub(super) type FirstBytes = [bool; 256];
 
+/// What parts a value from what follows it in most heads.
+const COLON: &[u8] = b": ";
+
 /// A compiled template.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
@@ -346,6 +349,15 @@ impl Template {
     /// Adds the bytes that a matching text may begin with; false if it may begin with nothing at all.
     pub(super) fn first_bytes(&self, into: &mut FirstBytes) -> bool {
         self.first_bytes_from(0, into)
+    }
+
+    /// For a template that begins with a value and a colon: the bytes that have to stand behind the first
+    /// colon of a text.
+    pub(super) fn behind_colon(&self) -> Option<&'static [u8]> {
+        match self.steps.as_slice() {
+            [Step::Value(..), Step::Literal(bytes), ..] => bytes.strip_prefix(COLON),
+            _ => None,
+        }
     }
 
     fn first_bytes_from(&self, step: usize, into: &mut FirstBytes) -> bool {
@@ -565,6 +577,13 @@ mod tests {
         assert_eq!(first("<d:nbd*>:"), (true, "n".to_owned()));
         assert_eq!(first("<k=red|blue>"), (true, "br".to_owned()));
         assert_eq!(first("<d>: ").1.len(), 128);
+    }
+
+    #[test]
+    fn what_stands_behind_the_colon_is_known() {
+        assert_eq!(Template::head("<d>: mismatch ").behind_colon(), Some(&b"mismatch "[..]));
+        assert_eq!(Template::head("sd <d>: x").behind_colon(), None);
+        assert_eq!(Template::head("<d>, x").behind_colon(), None);
     }
 
     #[test]

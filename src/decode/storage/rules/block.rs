@@ -58,14 +58,22 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         system: Block,
         subsystem: "block",
-        head: "{<comm:comm>: |}attempt to access beyond end of device\n",
-        rows: &[warn(
-            "BLOCK_ACCESS_BEYOND_END",
-            "<dev>: rw=<rw:num>, {sector=<sector:num>, nr_sectors = <nr_sectors:num>|want=<want:num>,} \
-             limit=<limit:num>",
-        )],
+        head: "<comm:comm>: attempt to access beyond end of device\n",
+        rows: BEYOND_END,
+    },
+    Group {
+        system: Block,
+        subsystem: "block",
+        head: "attempt to access beyond end of device\n",
+        rows: BEYOND_END,
     },
 ];
+
+const BEYOND_END: &[Row] = &[warn(
+    "BLOCK_ACCESS_BEYOND_END",
+    "<dev>: rw=<rw:num>, {sector=<sector:num>, nr_sectors = <nr_sectors:num>|want=<want:num>,} \
+     limit=<limit:num>",
+)];
 
 /// The names are `blk_errors` of block/blk-core.c. What follows the sector came piece by piece: flags
 /// with 4.20, the operation with 5.3.
