@@ -17,6 +17,7 @@ mod run;
 mod sink;
 mod source;
 mod state;
+pub mod storage;
 #[cfg(test)]
 mod tests;
 pub mod unix;
