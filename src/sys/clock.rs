@@ -16,3 +16,8 @@ pub fn wall_ns() -> i64 {
 pub fn boot_ns() -> i64 {
     nanoseconds(ClockId::CLOCK_BOOTTIME)
 }
+
+/// Nanoseconds since boot without time spent suspended: the clock of the kernel log.
+pub fn uptime_ns() -> i64 {
+    nanoseconds(ClockId::CLOCK_MONOTONIC)
+}

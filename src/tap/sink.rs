@@ -14,7 +14,7 @@ use super::queue::{Making, Queue, Refusal};
 use super::rules::Verdict;
 use super::source::{Failure, Resume};
 use crate::event::json::Object;
-use crate::event::{Class, Event, TimeText, UnixNanos};
+use crate::event::{Class, Event, Position, TimeText, UnixNanos};
 use crate::sys::clock;
 
 /// First and longest wait before a full queue is tried again, and the longest while somebody consumes.
@@ -169,6 +169,15 @@ impl Sink {
     pub fn ignored(&mut self, count: u64) {
         self.counters.received += count;
         self.counters.ignored += count;
+    }
+
+    /// Records that are no events, up to this position: the tap goes on behind it, if nothing before it
+    /// is still on its way.
+    pub fn passed(&mut self, count: u64, last: Position) {
+        self.ignored(count);
+        if self.is_clear() {
+            self.progress.advance([last]);
+        }
     }
 
     /// Records that were not wanted for a reason of the source's own.

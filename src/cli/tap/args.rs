@@ -23,6 +23,8 @@ pub(super) enum TapSource {
     Beegfs(super::beegfs::BeegfsArgs),
     /// Feeds of Hestia, and robinhood's YAML
     Hestia(super::hestia::HestiaArgs),
+    /// Storage events of the kernel: disks, paths, arrays, volumes, file systems
+    Storage(super::storage::StorageArgs),
 }
 
 /// Words that every tap understands.

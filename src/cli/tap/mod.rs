@@ -3,6 +3,7 @@
 mod args;
 mod beegfs;
 mod hestia;
+mod storage;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory};
@@ -21,6 +22,7 @@ pub(super) fn run(args: &TapArgs, matches: &ArgMatches) -> Result<Status, Failed
     match &args.source {
         TapSource::Beegfs(args) => beegfs::run(args, matches),
         TapSource::Hestia(args) => hestia::run(args, matches),
+        TapSource::Storage(args) => storage::run(args, matches),
     }
 }
 

@@ -52,6 +52,11 @@ impl Framer {
         self.start < self.buffer.len()
     }
 
+    /// Whether only the next line could still change what waits: it ends with a line break.
+    pub fn is_whole(&self) -> bool {
+        self.is_inside() && self.buffer.last() == Some(&b'\n')
+    }
+
     /// Behind the line break after which the next record begins.
     fn end(&mut self) -> Option<usize> {
         loop {
@@ -116,12 +121,13 @@ mod tests {
         let mut framer = Framer::default();
         framer.push(b"6,1,2,-;a\n");
         assert_eq!(framer.next(false), None);
-        assert!(framer.is_inside());
+        assert!(framer.is_inside() && framer.is_whole());
         framer.push(b" A=b\n");
         assert_eq!(framer.next(false), None);
         framer.push(b"6,2");
         assert_eq!(framer.next(false), Some((&b"6,1,2,-;a\n A=b"[..], 1)));
         assert_eq!(framer.next(false), None);
+        assert!(!framer.is_whole());
         assert_eq!(framer.next(true), Some((&b"6,2"[..], 3)));
     }
 
