@@ -383,7 +383,8 @@ impl Template {
             Some(Step::Set(..)) => self.first_bytes_from(step + 1, into),
             // Every branch has its say, so no short cut.
             Some(Step::Either(starts)) => {
-                starts.iter().fold(true, |all, &start| self.first_bytes_from(start, into) && all)
+                let sure = starts.iter().filter(|start| self.first_bytes_from(**start, into));
+                sure.count() == starts.len()
             }
             Some(Step::Jump(to)) => self.first_bytes_from(*to, into),
             Some(Step::End | Step::Open) | None => false,

@@ -59,6 +59,22 @@ mod tests {
     use crate::decode::storage::template::Template;
 
     #[test]
+    fn every_type_is_in_the_manual_page_with_its_severity() {
+        let page = include_str!("../../../../man/eventfs-tap-storage.8");
+        for group in groups() {
+            for row in group.rows {
+                let start = format!(".It Li {} Ta ", row.event_type);
+                let line = page.lines().find_map(|line| line.strip_prefix(start.as_str()));
+                let mut cells = line.unwrap_or_else(|| panic!("{}", row.event_type)).split(" Ta ");
+                let severities = cells.next().unwrap_or_default();
+                let is_told = severities.split(", ").any(|name| name == row.severity.as_str());
+                assert!(is_told, "{}: {severities}", row.event_type);
+                assert_eq!(cells.next(), Some(group.system.as_str()), "{}", row.event_type);
+            }
+        }
+    }
+
+    #[test]
     fn every_row_is_well_formed() {
         let mut rows = 0;
         for group in groups() {
