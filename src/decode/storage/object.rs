@@ -95,7 +95,8 @@ impl Writer {
         event.source.push_str("/storage/");
         event.source.push_str(&self.hostname);
         event.kind.push_str("storage.");
-        event.kind.extend(found.event_type.chars().map(|c| c.to_ascii_lowercase()));
+        event.kind.push_str(&found.event_type);
+        event.kind.make_ascii_lowercase();
         event.subject.push_str(&device.name);
         event.time = time;
         self.object(found, device, time, event);
@@ -178,6 +179,9 @@ fn bytes(object: &mut Object<'_>, key: &str, value: &[u8]) {
 }
 
 fn list(object: &mut Object<'_>, name: &str, values: &[String]) {
+    if values.is_empty() {
+        return object.json(name, b"[]");
+    }
     let mut text = vec![b'['];
     for (place, value) in values.iter().enumerate() {
         if place > 0 {

@@ -1,0 +1,6 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    eventfs::decode::storage::check::record(bytes);
+    eventfs::decode::storage::check::stream(bytes, 7);
+});
