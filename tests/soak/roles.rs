@@ -209,7 +209,10 @@ fn push(job: &Job, id: Id) -> io::Result<()> {
     match (told, status.success()) {
         (Ok(()), true) => Ok(()),
         // The mount may be gone: then the next call says so.
-        _ => fs::metadata(&job.queue).and(Err(io::Error::other("push failed"))),
+        _ => {
+            nix::sys::statvfs::statvfs(&job.queue)?;
+            Err(io::Error::other("push failed"))
+        }
     }
 }
 
