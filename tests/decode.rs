@@ -5,5 +5,6 @@ mod metadata_server;
 
 mod decode {
     mod beegfs;
+    mod gluster;
     mod hestia;
 }

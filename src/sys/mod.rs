@@ -13,6 +13,7 @@ pub mod memory;
 pub mod mounts;
 pub mod packets;
 pub mod process;
+pub mod sockets;
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};

@@ -20,9 +20,11 @@ pub(in super::super) struct TapArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum TapSource {
     /// File events of BeeGFS metadata servers
-    Beegfs(super::beegfs::BeegfsArgs),
+    Beegfs(Box<super::beegfs::BeegfsArgs>),
+    /// Events of a Gluster cluster
+    Gluster(Box<super::gluster::GlusterArgs>),
     /// Feeds of Hestia, and robinhood's YAML
-    Hestia(super::hestia::HestiaArgs),
+    Hestia(Box<super::hestia::HestiaArgs>),
 }
 
 /// Words that every tap understands.

@@ -2,6 +2,7 @@
 
 mod args;
 mod beegfs;
+mod gluster;
 mod hestia;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -20,6 +21,7 @@ pub(super) fn run(args: &TapArgs, matches: &ArgMatches) -> Result<Status, Failed
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match &args.source {
         TapSource::Beegfs(args) => beegfs::run(args, matches),
+        TapSource::Gluster(args) => gluster::run(args, matches),
         TapSource::Hestia(args) => hestia::run(args, matches),
     }
 }
