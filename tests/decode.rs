@@ -5,6 +5,7 @@ mod metadata_server;
 
 mod decode {
     mod beegfs;
+    mod gluster;
     mod hestia;
     mod storage;
 }

@@ -4,6 +4,7 @@
 //! what is wrong with a record is a value, and no input panics.
 
 pub mod beegfs;
+pub mod gluster;
 pub mod hestia;
 mod reader;
 pub mod storage;

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| eventfs::decode::gluster::property::message_becomes_one_event(bytes));
