@@ -11,16 +11,27 @@ use super::tap::TapArgs;
 use crate::config::parse_size;
 
 /// First words that are commands.
-pub(super) const COMMANDS: [&str; 9] =
-    ["completions", "export", "help", "mkqueue", "pop", "push", "status", "tap", "watch"];
+pub(super) const COMMANDS: [&str; 11] = [
+    "completions",
+    "config",
+    "export",
+    "help",
+    "mkqueue",
+    "pop",
+    "push",
+    "status",
+    "tap",
+    "watch",
+    "webhook",
+];
 
 /// Mount an eventfs: a filesystem in which every directory is a queue and every file an event.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventfs",
     version,
-    after_help = "Commands: eventfs mkqueue, push, pop, watch, status, tap, export, completions (see eventfs COMMAND \
-                  --help).\n\
+    after_help = "Commands: eventfs mkqueue, push, pop, watch, status, tap, export, webhook, config, \
+                  completions (see eventfs COMMAND --help).\n\
                   Mount options and everything else: eventfs(8)."
 )]
 pub(super) struct MountArgs {
@@ -68,6 +79,10 @@ pub(super) enum Command {
     Tap(TapArgs),
     /// Print events as they are published; removes nothing
     Watch(WatchArgs),
+    /// Webhooks that a Gluster tap posts its events to
+    Webhook(super::webhook::WebhookArgs),
+    /// Settings of Gluster taps
+    Config(super::config::ConfigArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
 }

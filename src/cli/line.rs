@@ -70,3 +70,13 @@ impl From<&Event> for EventLine {
         }
     }
 }
+
+/// Prints a line.
+///
+/// # Errors
+/// An output that does not take it.
+pub(super) fn print_line(text: &str) -> Result<(), super::exit::Failed> {
+    use std::io::Write as _;
+    let written = writeln!(std::io::stdout(), "{text}");
+    written.map_err(|error| super::exit::Failed::io("standard output", &error))
+}

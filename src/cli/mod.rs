@@ -2,6 +2,7 @@
 
 mod args;
 mod completions;
+mod config;
 mod exit;
 mod export;
 mod line;
@@ -15,6 +16,7 @@ mod status;
 mod tap;
 mod waiting;
 mod watch;
+mod webhook;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
                 tap::run(&args, matches.subcommand_matches("tap").unwrap_or(&matches))
             }
             Command::Watch(args) => watch::run(&args),
+            Command::Webhook(args) => webhook::run(&args),
+            Command::Config(args) => config::run(&args),
             Command::Completions(args) => completions::run(&args),
         }
     } else {

@@ -12,9 +12,10 @@ const FILTER_VARIABLE: &str = "EVENTFS_LOG";
 
 /// Messages go to standard error; under systemd with the priority that the journal understands.
 pub(super) fn to_stderr(debug: bool) {
-    let quiet = format!("info,{UNWANTED_REPLIES}=off");
+    let quiet = format!("info,eventfs=debug,{UNWANTED_REPLIES}=off");
     let default = if debug { "debug" } else { &quiet };
     let filters = std::env::var(FILTER_VARIABLE).or_else(|_| std::env::var("RUST_LOG"));
+    let is_quiet = filters.is_err() && !debug;
     let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let built = env_logger::Builder::new()
         .parse_filters(filters.as_deref().unwrap_or(default))
@@ -25,6 +26,10 @@ pub(super) fn to_stderr(debug: bool) {
         .try_init();
     // A second logger is a test's business.
     drop(built);
+    if is_quiet {
+        // The logger would say more: a tap's setting may ask for it later.
+        log::set_max_level(LevelFilter::Info);
+    }
 }
 
 fn priority(level: Level) -> u8 {

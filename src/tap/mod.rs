@@ -7,6 +7,7 @@
 mod batch;
 pub mod beegfs;
 mod counters;
+pub mod gluster;
 pub mod hestia;
 #[cfg(test)]
 mod hostile;

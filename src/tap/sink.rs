@@ -135,6 +135,15 @@ impl Sink {
         self.stall.is_none() && self.backlog.is_empty()
     }
 
+    /// Whether an event of so many bytes that is offered now is kept, at once or in the backlog; for
+    /// sources that can say no to the other side.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let bytes = bytes + size_of::<Event>();
+        self.ready()
+            || (self.backlog.len() < self.options.backlog_events
+                && self.backlog_bytes + bytes <= self.options.backlog_bytes)
+    }
+
     /// Takes an event: it is counted, filtered, and written or kept. The event is emptied.
     ///
     /// A note without a name gets one, and without a time the present one.

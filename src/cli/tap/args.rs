@@ -21,6 +21,8 @@ pub(in super::super) struct TapArgs {
 pub(super) enum TapSource {
     /// File events of BeeGFS metadata servers
     Beegfs(Box<super::beegfs::BeegfsArgs>),
+    /// Events of a Gluster cluster
+    Gluster(Box<super::gluster::GlusterArgs>),
     /// Feeds of Hestia, and robinhood's YAML
     Hestia(Box<super::hestia::HestiaArgs>),
     /// Storage events of the kernel: disks, paths, arrays, volumes, file systems

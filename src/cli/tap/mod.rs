@@ -2,6 +2,7 @@
 
 mod args;
 mod beegfs;
+mod gluster;
 mod hestia;
 mod storage;
 
@@ -21,6 +22,7 @@ pub(super) fn run(args: &TapArgs, matches: &ArgMatches) -> Result<Status, Failed
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match &args.source {
         TapSource::Beegfs(args) => beegfs::run(args, matches),
+        TapSource::Gluster(args) => gluster::run(args, matches),
         TapSource::Hestia(args) => hestia::run(args, matches),
         TapSource::Storage(args) => storage::run(args, matches),
     }
