@@ -31,6 +31,7 @@ END
     cat <<'END'
 bash:bash
 bwrap:bubblewrap
+curl:curl
 dpkg-deb:dpkg
 jq:jq
 make:make
