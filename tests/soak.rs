@@ -51,10 +51,7 @@ fn main() -> ExitCode {
     if words.first().is_some_and(|word| word == roles::ROLE) {
         return ExitCode::from(u8::try_from(roles::run(&words[1..])).unwrap_or(1));
     }
-    // cargo test passes what selects tests by name on to everybody.
-    let names: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let is_meant = names.is_empty() || names.iter().any(|name| "soak".contains(name.as_str()));
-    if !is_meant || words.iter().any(|word| word == "--list") {
+    if !is_meant(&words) {
         return ExitCode::SUCCESS;
     }
     if !common::is_root() || !std::path::Path::new("/dev/fuse").exists() {
@@ -62,6 +59,23 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     soak()
+}
+
+/// Whether these words of `cargo test`, which selects tests by parts of their names, select the soak.
+fn is_meant(words: &[String]) -> bool {
+    const WITH_VALUE: [&str; 6] =
+        ["--test-threads", "--color", "--format", "--logfile", "--skip", "-Z"];
+    let mut names = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        if WITH_VALUE.contains(&word.as_str()) {
+            rest.next();
+        } else if !word.starts_with('-') {
+            names.push(word);
+        }
+    }
+    let is_named = names.is_empty() || names.iter().any(|name| "soak".contains(name.as_str()));
+    is_named && !words.iter().any(|word| word == "--list")
 }
 
 fn number(name: &str) -> Option<u64> {
