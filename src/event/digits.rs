@@ -19,20 +19,15 @@ const fn pairs() -> [[u8; 2]; 100] {
 /// The digits of one number.
 #[derive(Clone, Copy, Debug)]
 pub struct Digits {
+    /// Zeros in front.
     text: [u8; DIGITS_MAX],
     begin: usize,
 }
 
 impl Digits {
-    /// At least one digit.
+    /// Of this number.
     #[inline]
-    pub fn of(value: u64) -> Self {
-        Self::padded(value, 1)
-    }
-
-    /// At least `digits` of them (at most 20), with zeros in front.
-    #[inline]
-    pub fn padded(mut value: u64, digits: usize) -> Self {
+    pub fn of(mut value: u64) -> Self {
         let mut text = [b'0'; DIGITS_MAX];
         let mut begin = DIGITS_MAX;
         while value >= 10 {
@@ -42,11 +37,11 @@ impl Digits {
             text[begin + 1] = pair[1];
             value /= 100;
         }
-        if value > 0 {
+        if value > 0 || begin == DIGITS_MAX {
             begin -= 1;
             text[begin] = b'0' + value as u8;
         }
-        Self { text, begin: begin.min(DIGITS_MAX - digits.min(DIGITS_MAX)) }
+        Self { text, begin }
     }
 
     /// As bytes.
@@ -58,8 +53,15 @@ impl Digits {
     /// As text.
     #[inline]
     pub fn text(&self) -> &str {
+        self.padded(1)
+    }
+
+    /// At least so many (at most 20), with zeros in front.
+    #[inline]
+    pub fn padded(&self, digits: usize) -> &str {
+        let begin = self.begin.min(DIGITS_MAX - digits.min(DIGITS_MAX));
         // Digits are ASCII.
-        std::str::from_utf8(self.bytes()).unwrap_or_default()
+        std::str::from_utf8(&self.text[begin..]).unwrap_or_default()
     }
 }
 
@@ -73,15 +75,16 @@ mod tests {
         for _ in 0..64 {
             for near in [value - 1, value, value + 1] {
                 assert_eq!(Digits::of(near).text(), near.to_string());
-                assert_eq!(Digits::padded(near, 10).text(), format!("{near:010}"));
-                assert_eq!(Digits::padded(near, 20).text(), format!("{near:020}"));
+                assert_eq!(Digits::of(near).bytes(), near.to_string().as_bytes());
+                assert_eq!(Digits::of(near).padded(10), format!("{near:010}"));
+                assert_eq!(Digits::of(near).padded(20), format!("{near:020}"));
             }
             value = value.wrapping_mul(2).max(2);
         }
         for near in [0, 9, 10, 99, 100, 101, u64::MAX] {
             assert_eq!(Digits::of(near).text(), near.to_string());
         }
-        assert_eq!(Digits::padded(0, 0).text(), "");
-        assert_eq!(Digits::padded(7, 99).text().len(), 20);
+        assert_eq!(Digits::of(0).padded(0), "0");
+        assert_eq!(Digits::of(7).padded(99).len(), 20);
     }
 }

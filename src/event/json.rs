@@ -82,16 +82,8 @@ impl<'a> Object<'a> {
     /// A byte string: `"NAME"` where it is UTF-8, else `"NAME_base64"`.
     #[inline]
     pub fn bytes(&mut self, name: &str, value: &[u8]) {
-        match std::str::from_utf8(value) {
-            Ok(text) => self.text(name, text),
-            Err(_) => {
-                self.name(name);
-                // The quote and the colon that end the name make room for the rest of it.
-                self.out.truncate(self.out.len() - 2);
-                self.out.extend_from_slice(b"_base64\":");
-                write_base64(value, self.out);
-            }
-        }
+        self.name(name);
+        write_bytes(value, self.out);
     }
 
     /// Bytes as base64 under this very name.
@@ -111,10 +103,7 @@ impl<'a> Object<'a> {
     #[inline]
     pub fn signed(&mut self, name: &str, value: i64) {
         self.name(name);
-        if value < 0 {
-            self.out.push(b'-');
-        }
-        write_number(value.unsigned_abs(), self.out);
+        write_signed(value, self.out);
     }
 
     /// True or false.
@@ -145,6 +134,46 @@ impl<'a> Object<'a> {
         // Writing a tree of values into memory cannot fail.
         let _ = serde_json::to_writer(&mut *self.out, value);
     }
+}
+
+/// Appends a byte string as the value of the name that was written last, colon included: as text where
+/// it is UTF-8; else the name gets `_base64` at its end.
+#[inline]
+pub fn write_bytes(value: &[u8], out: &mut Vec<u8>) {
+    if is_plain_ascii(value) {
+        out.push(b'"');
+        out.extend_from_slice(value);
+        out.push(b'"');
+        return;
+    }
+    write_any_bytes(value, out);
+}
+
+fn write_any_bytes(value: &[u8], out: &mut Vec<u8>) {
+    match std::str::from_utf8(value) {
+        Ok(text) => write_text(text, out),
+        Err(_) => {
+            // The quote and the colon that end the name make room for the rest of it.
+            out.truncate(out.len().saturating_sub(2));
+            out.extend_from_slice(b"_base64\":");
+            write_base64(value, out);
+        }
+    }
+}
+
+/// Whether these bytes can stand in a JSON text as they are, whatever else there is.
+#[inline]
+fn is_plain_ascii(bytes: &[u8]) -> bool {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let mut last = [b'0'; 8];
+    for (to, from) in last.iter_mut().zip(tail) {
+        *to = *from;
+    }
+    let special = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        specials(word) | (word & HIGHS)
+    };
+    words.iter().fold(special(&last), |found, word| found | special(word)) == 0
 }
 
 /// Appends a quoted, escaped text.
@@ -178,12 +207,16 @@ fn plain_length(bytes: &[u8]) -> usize {
     words.len() * 8 + in_tail
 }
 
+/// Each byte 1.
+const ONES: u64 = u64::MAX / 255;
+
+/// The high bit of each byte.
+const HIGHS: u64 = ONES << 7;
+
 /// The high bit of the first byte that is a control, a quote or a backslash is set; those behind it may
 /// be anything.
 #[inline]
 fn specials(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
     // A byte less than `limit` borrows into its high bit; what had it before is not counted.
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
@@ -191,7 +224,7 @@ fn specials(word: u64) -> u64 {
 }
 
 /// Appends bytes as a quoted text in base64.
-fn write_base64(value: &[u8], out: &mut Vec<u8>) {
+pub fn write_base64(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let begin = out.len();
     out.resize(begin + value.len().div_ceil(3) * 4, 0);
@@ -220,12 +253,24 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
 /// Appends a number in decimal digits.
 #[inline]
 pub fn write_number(value: u64, out: &mut Vec<u8>) {
+    if value < 10 {
+        return out.push(b'0' + value as u8);
+    }
     out.extend_from_slice(Digits::of(value).bytes());
+}
+
+/// Appends a number that may be negative.
+#[inline]
+pub fn write_signed(value: i64, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    write_number(value.unsigned_abs(), out);
 }
 
 /// Appends a number in at least `digits` decimal digits (at most 20).
 pub fn write_padded(value: u64, digits: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(Digits::padded(value, digits).bytes());
+    out.extend_from_slice(Digits::of(value).padded(digits).as_bytes());
 }
 
 #[cfg(test)]
@@ -278,7 +323,12 @@ mod tests {
                     text.push_str(special);
                     let mut out = Vec::new();
                     write_text(&text, &mut out);
-                    assert_eq!(String::from_utf8(out).unwrap(), Value::from(text).to_string());
+                    let expected = Value::from(text.as_str()).to_string();
+                    assert_eq!(String::from_utf8(out).unwrap(), expected);
+                    let mut out = Vec::new();
+                    write_bytes(text.as_bytes(), &mut out);
+                    assert_eq!(String::from_utf8(out).unwrap(), expected);
+                    assert!(is_plain_ascii(text.as_bytes()) == (special == "\u{7f}"));
                 }
             }
         }
@@ -292,7 +342,7 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         assert_eq!(text(0, 1), "0");
-        assert_eq!(text(0, 0), "");
+        assert_eq!(text(0, 0), "0");
         assert_eq!(text(12, 10), "0000000012");
         assert_eq!(text(u64::MAX, 1), "18446744073709551615");
         assert_eq!(text(7, 20).len(), 20);

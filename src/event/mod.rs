@@ -85,6 +85,8 @@ impl Event {
 
     /// Appends the CloudEvents 1.0 line, line break included.
     pub fn write_line(&self, times: &mut TimeText, out: &mut Vec<u8>) {
+        // Names, punctuation, time and type take some 170 bytes, and few texts have escapes.
+        out.reserve(self.data.len() + self.subject.len() + self.source.len() + 256);
         let mut object = Object::continued(out, br#"{"specversion":"1.0""#);
         object.text("id", &self.id);
         object.text("source", &self.source);

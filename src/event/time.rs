@@ -1,5 +1,7 @@
 //! Time in events: nanoseconds since the epoch, written as RFC 3339 with nine digits and `Z`.
 
+use super::Digits;
+
 /// Nanoseconds since 1970-01-01T00:00:00Z; reaches from 1677 to 2262.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct UnixNanos(pub i64);
@@ -35,13 +37,8 @@ impl TimeText {
             self.begin(second);
         }
         self.text.truncate(SECOND_DIGITS + 1);
-        let mut digits = [b'0'; 9];
-        let mut rest = time.0.rem_euclid(1_000_000_000);
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        self.text.extend(digits.iter().map(|&digit| char::from(digit)));
+        let nanos = time.0.rem_euclid(1_000_000_000).unsigned_abs();
+        self.text.push_str(Digits::of(nanos).padded(9));
         self.text.push('Z');
         &self.text
     }

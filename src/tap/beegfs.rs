@@ -280,7 +280,7 @@ fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
 
 /// A gap or a reset becomes an event, and a gap that says how many is counted.
 fn tell(note: &Note, sink: &mut Sink) {
-    log::warn!("{note:?}");
+    log::warn!("{note}");
     if let Note::Gap { count: Some(count), .. } = note {
         sink.lost(*count);
     }

@@ -56,7 +56,7 @@ impl Place {
     /// File name without `.json`: `beegfs-0000000012-00000000000000000002`.
     pub fn push_name(&self, out: &mut String) {
         push_name_prefix(self.stream, out);
-        push_name_number(self.msn, out);
+        push_name_number(&Digits::of(self.msn), out);
     }
 }
 
@@ -67,13 +67,14 @@ pub(super) fn push_name_prefix(stream: u64, out: &mut String) {
         out.push_str("v7-");
         return;
     }
-    out.push_str(Digits::padded(Place::meta_id(stream).into(), NODE_DIGITS).text());
+    out.push_str(Digits::of(Place::meta_id(stream).into()).padded(NODE_DIGITS));
     out.push('-');
     push_reset(stream, '-', out);
 }
 
-pub(super) fn push_name_number(msn: u64, out: &mut String) {
-    out.push_str(Digits::padded(msn, MSN_DIGITS).text());
+#[inline]
+pub(super) fn push_name_number(msn: &Digits, out: &mut String) {
+    out.push_str(msn.padded(MSN_DIGITS));
 }
 
 /// CloudEvents id before the number: `12/`, `12/r1/`, `v7/`.

@@ -2,8 +2,10 @@
 
 use super::place::{push_id_prefix, push_name_number, push_name_prefix, push_source};
 use super::types::push_kind;
-use super::{FORMAT, Payload, Place, V1Packet, event_name};
-use crate::event::json::Object;
+use super::{Payload, Place, V1Packet, event_name};
+use crate::event::json::{
+    Object, write_base64, write_bytes, write_number, write_signed, write_text,
+};
 use crate::event::{Class, Digits, Event, Position, UnixNanos};
 
 /// Most raw bytes of a packet that an `unreadable` event holds.
@@ -16,7 +18,7 @@ pub struct Renderer {
     name: String,
     id: String,
     source: String,
-    /// `{"meta_id":12,"mirror_group":0`
+    /// `{"meta_id":12,"mirror_group":0,"msn":`
     data: Vec<u8>,
 }
 
@@ -42,7 +44,8 @@ impl Renderer {
             name: String::new(),
             id: String::new(),
             source: String::new(),
-            data: format!("{{\"meta_id\":{meta_id},\"mirror_group\":{mirror_group}").into_bytes(),
+            data: format!("{{\"meta_id\":{meta_id},\"mirror_group\":{mirror_group},\"msn\":")
+                .into_bytes(),
         };
         push_name_prefix(stream, &mut new.name);
         push_id_prefix(stream, &mut new.id);
@@ -56,58 +59,65 @@ impl Renderer {
     }
 
     /// An event of protocol 2. `mark` is the [`super::digest`] of its payload.
+    ///
+    /// Written by hand: this is what a burst of events spends its time with.
     #[inline]
     pub fn event(&self, msn: u64, payload: &Payload<'_>, mark: u64, event: &mut Event) {
-        self.begin(msn, mark, event);
+        let number = self.begin(msn, mark, event);
         event.time = UnixNanos(payload.timestamp_ns);
         push_kind(payload.event, &mut event.kind);
-        let mut data = Object::continued(&mut event.data, &self.data);
-        data.number("msn", msn);
-        data.number("version", FORMAT.into());
-        push_type(payload.event, &mut data);
-        data.number("flags", payload.flags.into());
-        data.number("num_hardlinks", payload.num_hardlinks);
-        push_strings(payload.strings(), &mut data, &mut event.subject);
-        data.number("user_id", payload.user_id.into());
-        data.signed("timestamp_ns", payload.timestamp_ns);
-        data.end();
+        let data = &mut event.data;
+        data.extend_from_slice(&self.data);
+        data.extend_from_slice(number.bytes());
+        data.extend_from_slice(b",\"version\":2");
+        push_type(payload.event, data);
+        data.extend_from_slice(b",\"flags\":");
+        write_number(payload.flags.into(), data);
+        data.extend_from_slice(b",\"num_hardlinks\":");
+        write_number(payload.num_hardlinks, data);
+        push_strings(payload.strings(), data, &mut event.subject);
+        data.extend_from_slice(b",\"user_id\":");
+        write_number(payload.user_id.into(), data);
+        data.extend_from_slice(b",\"timestamp_ns\":");
+        write_signed(payload.timestamp_ns, data);
+        data.push(b'}');
     }
 
     /// An event of BeeGFS 7 that came at `now`, under a number of ours.
     ///
     /// What that version does not tell is null; its time is the time of arrival.
     pub fn v1(&self, msn: u64, packet: &V1Packet<'_>, now: UnixNanos, event: &mut Event) {
-        self.begin(msn, 0, event);
+        let number = self.begin(msn, 0, event);
         event.time = now;
-        // Above 12 version 1 has no types: such a number is shown as it came, and as an unknown one.
-        let number = packet.event();
-        match number {
-            Some(number) => push_kind(number, &mut event.kind),
-            None => event.kind.push_str(&format!("beegfs.unknown_{}", packet.number)),
-        }
-        let mut data = Object::continued(&mut event.data, &self.data);
-        data.number("msn", msn);
-        data.number("version", 1);
-        match number {
-            Some(number) => push_type(number, &mut data),
+        let data = &mut event.data;
+        data.extend_from_slice(&self.data);
+        data.extend_from_slice(number.bytes());
+        data.extend_from_slice(b",\"version\":1");
+        match packet.event() {
+            Some(known) => {
+                push_kind(known, &mut event.kind);
+                push_type(known, data);
+            }
+            // Above 12 version 1 has no types: such a number is shown as it came, and as an unknown one.
             None => {
-                data.text("event", &format!("unknown_{}", packet.number));
-                data.number("event_number", packet.number.into());
+                event.kind.push_str(&format!("beegfs.unknown_{}", packet.number));
+                push_unknown(packet.number, data);
             }
         }
-        data.null("flags");
-        data.null("num_hardlinks");
-        push_strings(packet.strings(), &mut data, &mut event.subject);
-        data.null("user_id");
-        data.signed("timestamp_ns", now.0);
-        data.end();
+        data.extend_from_slice(b",\"flags\":null,\"num_hardlinks\":null");
+        push_strings(packet.strings(), data, &mut event.subject);
+        data.extend_from_slice(b",\"user_id\":null,\"timestamp_ns\":");
+        write_signed(now.0, data);
+        data.push(b'}');
     }
 
     /// A packet that cannot be read, in the place of event `msn` if that much is known of it; then it is
     /// named as that event would be, and has its position, without a mark.
     pub fn unreadable(&self, msn: Option<u64>, unreadable: &Unreadable<'_>, event: &mut Event) {
         match msn {
-            Some(msn) => self.begin(msn, 0, event),
+            Some(msn) => {
+                self.begin(msn, 0, event);
+            }
             None => begin_unplaced(unreadable, event),
         }
         event.source.clear();
@@ -121,17 +131,19 @@ impl Renderer {
         });
     }
 
-    /// What all events have that stand somewhere.
+    /// What all events have that stand somewhere; returns the number.
     #[inline]
-    fn begin(&self, msn: u64, mark: u64, event: &mut Event) {
+    fn begin(&self, msn: u64, mark: u64, event: &mut Event) -> Digits {
+        let number = Digits::of(msn);
         event.clear();
         event.name.push_str(&self.name);
-        push_name_number(msn, &mut event.name);
+        push_name_number(&number, &mut event.name);
         event.id.push_str(&self.id);
-        event.id.push_str(Digits::of(msn).text());
+        event.id.push_str(number.text());
         event.source.push_str(&self.source);
         let next = msn.saturating_add(1);
         event.position = Some(Position { stream: self.stream, at: msn, next, mark });
+        number
     }
 }
 
@@ -151,11 +163,11 @@ impl Unreadable<'_> {
 fn begin_unplaced(unreadable: &Unreadable<'_>, event: &mut Event) {
     event.clear();
     let nanos = unreadable.now.0.max(0).unsigned_abs();
-    let (nanos, count) = (Digits::padded(nanos, 20), Digits::padded(unreadable.count, 20));
-    for part in ["beegfs-unreadable-", nanos.text(), "-", count.text()] {
+    let (nanos, count) = (Digits::of(nanos), Digits::of(unreadable.count));
+    for part in ["beegfs-unreadable-", nanos.padded(20), "-", count.padded(20)] {
         event.name.push_str(part);
     }
-    for part in ["unreadable/", nanos.text(), "-", count.text()] {
+    for part in ["unreadable/", nanos.padded(20), "-", count.padded(20)] {
         event.id.push_str(part);
     }
 }
@@ -177,27 +189,37 @@ fn fill_unreadable(
 }
 
 #[inline]
-fn push_type(number: u32, data: &mut Object<'_>) {
-    match event_name(number) {
-        Some(name) => data.raw_text("event", name),
-        None => data.raw_text("event", &format!("unknown_{number}")),
-    }
-    data.number("event_number", number.into());
+fn push_type(number: u32, data: &mut Vec<u8>) {
+    let Some(name) = event_name(number) else { return push_unknown(number, data) };
+    data.extend_from_slice(b",\"event\":\"");
+    data.extend_from_slice(name.as_bytes());
+    data.extend_from_slice(b"\",\"event_number\":");
+    write_number(number.into(), data);
+}
+
+fn push_unknown(number: u32, data: &mut Vec<u8>) {
+    let text = format!(",\"event\":\"unknown_{number}\",\"event_number\":{number}");
+    data.extend_from_slice(text.as_bytes());
 }
 
 /// The five strings; the path is the subject too, if it is text.
 #[inline]
-fn push_strings(strings: [&[u8]; 5], data: &mut Object<'_>, subject: &mut String) {
+fn push_strings(strings: [&[u8]; 5], data: &mut Vec<u8>, subject: &mut String) {
     let [entry_id, parent_entry_id, path, target_path, target_parent_id] = strings;
-    data.bytes("entry_id", entry_id);
-    data.bytes("parent_entry_id", parent_entry_id);
-    match std::str::from_utf8(path) {
-        Ok(path) => {
-            subject.push_str(path);
-            data.text("path", path);
-        }
-        Err(_) => data.base64("path_base64", path),
+    data.extend_from_slice(b",\"entry_id\":");
+    write_bytes(entry_id, data);
+    data.extend_from_slice(b",\"parent_entry_id\":");
+    write_bytes(parent_entry_id, data);
+    if let Ok(path) = std::str::from_utf8(path) {
+        subject.push_str(path);
+        data.extend_from_slice(b",\"path\":");
+        write_text(path, data);
+    } else {
+        data.extend_from_slice(b",\"path_base64\":");
+        write_base64(path, data);
     }
-    data.bytes("target_path", target_path);
-    data.bytes("target_parent_id", target_parent_id);
+    data.extend_from_slice(b",\"target_path\":");
+    write_bytes(target_path, data);
+    data.extend_from_slice(b",\"target_parent_id\":");
+    write_bytes(target_parent_id, data);
 }

@@ -133,7 +133,9 @@ fn the_ring_has_overwritten_what_was_wanted() {
         (&data["first"], &data["last"], &data["count"]),
         (&json!(10), &json!(21), &json!(12))
     );
-    assert!(data["reason"].is_string());
+    let reason = data["reason"].as_str().expect("a reason");
+    let words = format!("node 12: 12 events missing (10 to 21): {reason}");
+    assert_eq!(tap.out.notes[0].to_string(), words);
 }
 
 #[test]

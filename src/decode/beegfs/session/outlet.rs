@@ -125,6 +125,22 @@ impl Note {
     }
 }
 
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
+        match *self {
+            Self::Gap { meta_id, first, last, count, reason } => {
+                let (first, last, count) = (told(first), told(last), told(count));
+                write!(f, "node {meta_id}: {count} events missing ({first} to {last}): {reason}")
+            }
+            Self::Reset { meta_id, old, new, reason, .. } => {
+                let old = told(old);
+                write!(f, "node {meta_id}: a new queue, from event {new} (was at {old}): {reason}")
+            }
+        }
+    }
+}
+
 /// Something for the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Word {
