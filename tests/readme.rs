@@ -75,8 +75,9 @@ fn write_file(dir: &Path, name: &str, text: &str) {
 /// is slower than the machine.
 fn follow(terminal: &mut Terminal, step: &Step) {
     let expected = blocks::normalised(&step.output);
-    let repeatable =
-        ["ls ", "cat ", "fusermount3 -u ", "getfattr "].iter().any(|word| step.command.starts_with(word));
+    let repeatable = ["ls ", "cat ", "fusermount3 -u ", "getfattr "]
+        .iter()
+        .any(|word| step.command.starts_with(word));
     let start = Instant::now();
     loop {
         let output = match &step.interrupt_after {
