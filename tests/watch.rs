@@ -11,6 +11,8 @@ mod ends;
 mod held;
 #[path = "fate/kid.rs"]
 mod kid;
+#[path = "watch/locks.rs"]
+mod locks;
 #[path = "watch/race.rs"]
 mod race;
 #[path = "watch/remnants.rs"]

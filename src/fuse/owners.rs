@@ -6,7 +6,7 @@ use super::convert::caller;
 use super::state::Ops;
 use crate::janitor::{self, After, Ghost};
 use crate::model::xattr::{OwnerWord, owner_word};
-use crate::model::{Attr, Fate, Ino, Kind, Outcome, OwnerId, Reason, XattrFlags};
+use crate::model::{Attr, Fate, Ino, Kind, Node, Outcome, OwnerId, Reason, XattrFlags};
 
 impl Ops {
     pub(super) fn is_herald(&self, request: &Request) -> bool {
@@ -25,8 +25,12 @@ impl Ops {
             if ghost.parent == Ino::ROOT {
                 return tree.remember(ghost_ino);
             }
+            let known = tree.getattr(ghost_ino);
+            if !matches!(ghost_ino.node(), Node::File(_)) {
+                return known;
+            }
             // A file that lives on elsewhere or is still open keeps its true attributes.
-            Ok(tree.getattr(ghost_ino).unwrap_or(Attr {
+            Ok(known.unwrap_or(Attr {
                 ino: ghost_ino,
                 kind: Kind::File,
                 mode: 0o600,
@@ -42,12 +46,14 @@ impl Ops {
         found
     }
 
-    /// Lets the herald's removal "succeed" if it is of what was meant, and touches nothing.
+    /// Answers the herald's removal, if it is of what was meant, with success or with what makes the kernel
+    /// forget the name in silence; touches nothing.
     pub(super) fn remove_ghost(&self, parent: Ino, name: &[u8], reply: ReplyEmpty) {
         let taken =
             parent == Ino::ROOT && self.with(|tree, _| Ok(tree.has_queue(name))).0 == Ok(true);
         match self.ghost(parent, name) {
-            Some(_) if !taken => reply.ok(),
+            Some(ghost) if !taken && ghost.told => reply.ok(),
+            Some(_) if !taken => reply.error(Errno::EINTR),
             _ => reply.error(Errno::ENOENT),
         }
     }

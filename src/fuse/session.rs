@@ -33,7 +33,9 @@ struct Kernel {
 
 impl KernelNotify for Kernel {
     fn inval_inode(&self, ino: Ino) -> io::Result<()> {
-        self.notifier.inval_inode(INodeNo(ino.0), 0, 0)
+        // Not the pages: the kernel would wait for those that are being read. Contents change through the
+        // kernel alone, which knows of it.
+        self.notifier.inval_inode(INodeNo(ino.0), -1, 0)
     }
 
     fn inval_entry(&self, parent: Ino, name: &[u8]) -> io::Result<()> {

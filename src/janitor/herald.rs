@@ -25,19 +25,19 @@ const REST_WAIT: Duration = Duration::from_secs(2);
 
 /// The kernel's caches, as the FUSE edge can reach them.
 pub trait KernelNotify: Send + Sync {
-    /// Forget the attributes and pages of an inode.
+    /// Forget the attributes of an inode.
     ///
     /// # Errors
     /// What the kernel says.
     fn inval_inode(&self, ino: Ino) -> io::Result<()>;
 
-    /// Forget a name.
+    /// Forget a name. Waits for whoever holds the directory's lock: for what no file call can do.
     ///
     /// # Errors
     /// What the kernel says.
     fn inval_entry(&self, parent: Ino, name: &[u8]) -> io::Result<()>;
 
-    /// A name is gone for good.
+    /// A name is gone for good. Waits like [`KernelNotify::inval_entry`].
     ///
     /// # Errors
     /// What the kernel says: `ENOTEMPTY` while names below it are in use.
@@ -59,6 +59,9 @@ pub struct Ghost {
     pub name: Box<[u8]>,
     /// The inode that is meant, whatever has the name now.
     pub ino: Ino,
+    /// Whether the removal is to succeed, so that inotify tells of it. Else it is answered with EINTR:
+    /// then the kernel forgets the name and says nothing.
+    pub told: bool,
 }
 
 #[derive(Default)]
@@ -136,7 +139,7 @@ impl Herald {
             }
             Change::Gone { queue, ino, name, .. } => {
                 if inbox.gone.len() < GONE_MAX {
-                    inbox.gone.push_back(Ghost { parent: queue, name, ino });
+                    inbox.gone.push_back(Ghost { parent: queue, name, ino, told: true });
                 } else {
                     inbox.folded.insert(queue);
                 }
@@ -181,20 +184,23 @@ impl Herald {
             log::debug!("a kill may leave this process hanging: {error}");
         }
         self.thread.store(process::thread_id(), Ordering::Relaxed);
-        let mut stage = Stage::new(self, shared, notify, identity);
+        let stage = Stage::new(self, shared, notify, identity);
         let mut collector = Collector::default();
         loop {
             let work = self.next(&mut collector);
             let _acting = self.acting.lock();
             match work {
-                Work::Stale(change) => stage.correct(&change),
+                Work::Stale(change) => stage.correct(change),
                 Work::Ended(queue, name) if self.policy == NotifyPolicy::Silent => {
                     stage.end_silently(queue, &name);
                 }
                 Work::Ended(queue, name) => stage.show_end(queue, &name),
-                Work::Gone(ghosts) => stage.show_gone(ghosts),
+                Work::Gone(ghosts) => stage.remove(ghosts),
                 Work::Folded(queues) => stage.show_folded(&queues),
-                Work::Remnants => collector.step(shared, notify, Instant::now()),
+                Work::Remnants => {
+                    let forget = |ghosts| stage.remove(ghosts);
+                    collector.step(shared, notify, forget, Instant::now());
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::herald::KernelNotify;
+use super::herald::{Ghost, KernelNotify};
 use super::shared::Shared;
 use crate::model::{Ino, Remnant};
 
@@ -49,14 +49,21 @@ impl Collector {
     }
 
     /// Looks for remnants whose time has come, and tells the kernel of one batch of them.
-    pub(super) fn step(&mut self, shared: &Shared, notify: &dyn KernelNotify, now: Instant) {
+    /// `forget` takes what is to be told name by name.
+    pub(super) fn step(
+        &mut self,
+        shared: &Shared,
+        notify: &dyn KernelNotify,
+        forget: impl FnOnce(Vec<Ghost>),
+        now: Instant,
+    ) {
         if self.taken.is_empty() {
             self.look(shared, now);
         }
         if self.taken.is_empty() {
             return;
         }
-        if let Err(error) = self.tell(shared, notify) {
+        if let Err(error) = self.tell(shared, notify, forget) {
             log::debug!("the kernel keeps {} names: {error}", self.taken.len());
             self.taken.clear();
         }
@@ -77,7 +84,12 @@ impl Collector {
         self.next = left.then_some(next);
     }
 
-    fn tell(&mut self, shared: &Shared, notify: &dyn KernelNotify) -> io::Result<()> {
+    fn tell(
+        &mut self,
+        shared: &Shared,
+        notify: &dyn KernelNotify,
+        forget: impl FnOnce(Vec<Ghost>),
+    ) -> io::Result<()> {
         if !self.by_name {
             let inos: Vec<Ino> = self.taken.iter().take(BATCH).map(|r| r.ino).collect();
             match notify.prune(&inos) {
@@ -90,13 +102,16 @@ impl Collector {
             }
         }
         let count = self.taken.len().min(BATCH_BY_NAME);
-        for remnant in self.taken.drain(..count) {
-            if shared.with(|tree, _| tree.is_gone(&remnant)).0 {
-                notify.inval_entry(remnant.queue, remnant.name())?;
-            }
-        }
+        let gone = |remnant: &Remnant| shared.with(|tree, _| tree.is_gone(remnant)).0;
+        forget(self.taken.drain(..count).filter(gone).map(ghost).collect());
         Ok(())
     }
+}
+
+/// Its name is to be forgotten, and inotify told nothing.
+fn ghost(remnant: Remnant) -> Ghost {
+    let name = remnant.name().into();
+    Ghost { parent: remnant.queue, name, ino: remnant.ino, told: false }
 }
 
 #[cfg(test)]
@@ -121,9 +136,8 @@ mod tests {
             panic!("{ino:?} has nothing to do with remnants")
         }
 
-        fn inval_entry(&self, _parent: Ino, name: &[u8]) -> io::Result<()> {
-            self.told.lock().push(String::from_utf8_lossy(name).into_owned());
-            Ok(())
+        fn inval_entry(&self, parent: Ino, _name: &[u8]) -> io::Result<()> {
+            panic!("{parent:?} has nothing to do with remnants")
         }
 
         fn delete(&self, _parent: Ino, child: Ino, _name: &[u8]) -> io::Result<()> {
@@ -188,12 +202,20 @@ mod tests {
             }
         }
 
+        fn step(&mut self, kernel: &Kernel) {
+            let forget = |ghosts: Vec<Ghost>| {
+                let names = ghosts.iter().map(|ghost| String::from_utf8_lossy(&ghost.name).into());
+                kernel.told.lock().extend(names);
+            };
+            self.collector.step(&self.shared, kernel, forget, self.now);
+        }
+
         /// Does what is due when the pause is over; returns the number of steps.
         fn wait(&mut self, kernel: &Kernel) -> usize {
             self.now += PAUSE;
             let mut steps = 0;
             while self.collector.due().is_some_and(|at| at <= self.now) {
-                self.collector.step(&self.shared, kernel, self.now);
+                self.step(kernel);
                 steps += 1;
                 assert!(steps < 10_000, "never done");
             }
@@ -224,10 +246,10 @@ mod tests {
         bench.collector.begin(bench.now);
         bench.wait(&kernel);
         bench.now += PAUSE;
-        bench.collector.step(&bench.shared, &kernel, bench.now);
+        bench.step(&kernel);
         bench.pass(&["late"]);
         bench.collector.begin(bench.now);
-        bench.collector.step(&bench.shared, &kernel, bench.now);
+        bench.step(&kernel);
         assert_eq!(*kernel.told.lock(), [BATCH.to_string().as_str(), "1"]);
         bench.wait(&kernel);
         bench.wait(&kernel);

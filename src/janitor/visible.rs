@@ -76,6 +76,13 @@ fn touch(queue: &OwnedFd) -> nix::Result<()> {
 const BUSY_TRIES: u32 = 5;
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
+/// A notification that fails is of something that the kernel does not know any more.
+fn note(outcome: io::Result<()>) {
+    if let Err(error) = outcome {
+        log::debug!("cache notification: {error}");
+    }
+}
+
 /// Where the herald acts.
 pub(super) struct Stage<'a> {
     herald: &'a Herald,
@@ -94,65 +101,87 @@ impl<'a> Stage<'a> {
         Self { herald, shared, notify, identity }
     }
 
-    /// Corrects the kernel's caches. Errors mean that the kernel does not know the thing any more.
-    pub(super) fn correct(&self, change: &Change) {
-        let outcome = match change {
-            Change::Attributes(ino) => self.notify.inval_inode(*ino),
-            Change::Entry { parent, name } => self.notify.inval_entry(*parent, name),
-            _ => Ok(()),
-        };
-        if let Err(error) = outcome {
-            log::debug!("cache notification: {error}");
+    /// Corrects the kernel's caches.
+    pub(super) fn correct(&self, change: Change) {
+        match change {
+            Change::Attributes(ino) => self.refresh(ino),
+            Change::Entry { parent, ino, name } => {
+                self.remove(vec![Ghost { parent, name, ino, told: false }]);
+            }
+            _ => {}
         }
+    }
+
+    /// Has the kernel ask anew for attributes.
+    fn refresh(&self, ino: Ino) {
+        note(self.notify.inval_inode(ino));
     }
 
     /// Shows the end of a queue: ATTRIB on itself, DELETE on the root, DELETE_SELF when nothing
     /// holds it.
     pub(super) fn show_end(&self, queue: Ino, name: &[u8]) {
-        let ghost = Ghost { parent: Ino::ROOT, name: name.into(), ino: queue };
-        self.herald.set_ghost(Some(ghost));
-        let shown = self.try_end(name);
-        self.herald.set_ghost(None);
-        if let Err(error) = shown {
-            log::debug!("end of a queue not shown: {error}");
-            self.end_silently(queue, name);
-        } else {
-            self.correct(&Change::Attributes(queue));
-        }
-    }
-
-    fn try_end(&self, name: &[u8]) -> nix::Result<()> {
-        let root = self.identity.open().ok_or(Errno::ENODEV)?;
-        let mut tries = 0;
-        loop {
-            if let Ok(queue) = open_queue(&root, name) {
-                touch(&queue)?;
-            }
-            let name = OsStr::from_bytes(name);
-            match unlinkat(root.as_fd(), name, UnlinkatFlags::RemoveDir) {
-                // Something is mounted on it: dropping the name detaches that.
-                Err(Errno::EBUSY) if tries < BUSY_TRIES => {
-                    let stale = Change::Entry { parent: Ino::ROOT, name: name.as_bytes().into() };
-                    self.correct(&stale);
-                    std::thread::sleep(BUSY_PAUSE);
-                    tries += 1;
-                }
-                other => return other,
+        match self.try_end(queue, name, true) {
+            Ok(()) => self.refresh(queue),
+            Err(error) => {
+                log::debug!("end of a queue not shown: {error}");
+                self.end_by_notification(queue, name);
             }
         }
     }
 
     /// Makes the kernel forget a queue without any word to inotify.
     pub(super) fn end_silently(&self, queue: Ino, name: &[u8]) {
-        if self.notify.delete(Ino::ROOT, queue, name).is_err() {
-            self.correct(&Change::Entry { parent: Ino::ROOT, name: name.into() });
+        // Before the name goes it must know that the queue has no links left.
+        self.refresh(queue);
+        if let Err(error) = self.try_end(queue, name, false) {
+            log::debug!("end of a queue by notification: {error}");
+            self.end_by_notification(queue, name);
         }
-        self.correct(&Change::Attributes(queue));
-        self.correct(&Change::Attributes(Ino::ROOT));
+        self.refresh(Ino::ROOT);
     }
 
-    /// Shows DELETE for events that vanished.
-    pub(super) fn show_gone(&mut self, ghosts: Vec<Ghost>) {
+    fn try_end(&self, queue: Ino, name: &[u8], told: bool) -> nix::Result<()> {
+        let ghost = Ghost { parent: Ino::ROOT, name: name.into(), ino: queue, told };
+        self.herald.set_ghost(Some(ghost));
+        let ended = self.try_rmdir(name, told);
+        self.herald.set_ghost(None);
+        ended
+    }
+
+    fn try_rmdir(&self, name: &[u8], told: bool) -> nix::Result<()> {
+        let root = self.identity.open().ok_or(Errno::ENODEV)?;
+        let mut tries = 0;
+        loop {
+            match open_queue(&root, name) {
+                Ok(queue) if told => touch(&queue)?,
+                // The kernel asks for its links.
+                Ok(queue) => drop(status(&queue)),
+                Err(_) => {}
+            }
+            match unlinkat(root.as_fd(), OsStr::from_bytes(name), UnlinkatFlags::RemoveDir) {
+                // Something is mounted on it: dropping the name detaches that.
+                Err(Errno::EBUSY) if tries < BUSY_TRIES => {
+                    note(self.notify.inval_entry(Ino::ROOT, name));
+                    std::thread::sleep(BUSY_PAUSE);
+                    tries += 1;
+                }
+                Err(Errno::EINTR) if !told => return Ok(()),
+                other => return other,
+            }
+        }
+    }
+
+    /// Makes the kernel forget a queue where no file call can.
+    fn end_by_notification(&self, queue: Ino, name: &[u8]) {
+        if self.notify.delete(Ino::ROOT, queue, name).is_err() {
+            note(self.notify.inval_entry(Ino::ROOT, name));
+        }
+        self.refresh(queue);
+        self.refresh(Ino::ROOT);
+    }
+
+    /// Removes events once more, so that inotify tells of it, or so that the kernel forgets them.
+    pub(super) fn remove(&self, ghosts: Vec<Ghost>) {
         let root = self.identity.open();
         let mut open: Option<(Ino, OwnedFd)> = None;
         for ghost in ghosts {
@@ -160,18 +189,31 @@ impl<'a> Stage<'a> {
             if open.as_ref().is_none_or(|(ino, _)| *ino != parent) {
                 open = root.as_ref().and_then(|root| self.open_by_ino(root, parent));
             }
-            let Some((_, queue)) = &open else {
-                self.correct(&Change::Attributes(parent));
-                continue;
+            let removed = match &open {
+                Some((_, queue)) => self.remove_in(queue, &ghost),
+                None => Err(Errno::ENODEV),
             };
-            let name = ghost.name.clone();
-            self.herald.set_ghost(Some(ghost));
-            let name = OsStr::from_bytes(&name);
-            if let Err(error) = unlinkat(queue.as_fd(), name, UnlinkatFlags::NoRemoveDir) {
-                log::debug!("removal of an event not shown: {error}");
-                self.correct(&Change::Attributes(parent));
+            match removed {
+                Ok(()) => {}
+                Err(error) if ghost.told => {
+                    log::debug!("removal of an event not shown: {error}");
+                    self.refresh(parent);
+                }
+                Err(_) => note(self.notify.inval_entry(parent, &ghost.name)),
             }
-            self.herald.set_ghost(None);
+        }
+    }
+
+    fn remove_in(&self, queue: &OwnedFd, ghost: &Ghost) -> nix::Result<()> {
+        self.herald.set_ghost(Some(ghost.clone()));
+        let name = OsStr::from_bytes(&ghost.name);
+        let removed = unlinkat(queue.as_fd(), name, UnlinkatFlags::NoRemoveDir);
+        self.herald.set_ghost(None);
+        match removed {
+            Err(Errno::EINTR) if !ghost.told => Ok(()),
+            // The kernel knows no such name: there was nothing to forget.
+            Err(Errno::ENOENT) if !ghost.told => Ok(()),
+            other => other,
         }
     }
 
@@ -190,7 +232,7 @@ impl<'a> Stage<'a> {
                 // The queue may have ended meanwhile; then that is shown.
                 let _ = touch(&queue);
             }
-            self.correct(&Change::Attributes(*ino));
+            self.refresh(*ino);
         }
     }
 }

@@ -23,8 +23,10 @@ pub enum Change {
     Attributes(Ino),
     /// A name that the kernel may have cached is out of date.
     Entry {
-        /// The directory.
+        /// The queue.
         parent: Ino,
+        /// What had the name.
+        ino: Ino,
         /// The name in it.
         name: Box<[u8]>,
     },

@@ -199,8 +199,10 @@ pub fn is_mounted(point: &Path) -> bool {
     is_listed(point) && nix::sys::statvfs::statvfs(point).is_ok()
 }
 
-/// Frees a daemon that hangs in the kernel: writes 1 to its connection's `abort` file.
+/// Frees a daemon that hangs in the kernel: a forced umount aborts its connection even where it fails
+/// itself; and where fusectl is mounted, 1 is written to the connection's `abort` file.
 fn abort_all_of(point: &Path) {
+    let _ = nix::mount::umount2(point, nix::mount::MntFlags::MNT_FORCE);
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     for line in text.lines() {
         let mut words = line.split(' ');

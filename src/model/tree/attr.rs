@@ -214,8 +214,9 @@ impl Tree {
         if owner_changes {
             // The kernel checks removals in a sticky directory by the cached user of the links.
             let parent = Ino::from(Node::Queue(key));
-            for name in [HEAD, TAIL] {
-                self.changes.push(Change::Entry { parent, name: name.into() });
+            for (link, name) in [(Node::Head(key), HEAD), (Node::Tail(key), TAIL)] {
+                let change = Change::Entry { parent, ino: link.into(), name: name.into() };
+                self.changes.push(change);
             }
         }
         Ok(())

@@ -268,10 +268,11 @@ impl Tree {
     /// Has the kernel forget the name of an open file before that is removed without the kernel's
     /// knowledge: a name kept beyond the last close would hold the queue.
     pub(super) fn forget_if_open(&mut self, slot: u32) {
-        if self.file(self.file_of(slot)).opens > 0 {
+        let file = self.file_of(slot);
+        if self.file(file).opens > 0 {
             let parent = Node::Queue(self.queue_of(slot)).into();
             let name = self.entry(slot).name.as_bytes().into();
-            self.changes.push(Change::Entry { parent, name });
+            self.changes.push(Change::Entry { parent, ino: Node::File(file).into(), name });
         }
     }
 
