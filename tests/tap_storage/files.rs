@@ -111,7 +111,7 @@ fn what_cannot_be_read_is_delivered_with_the_reason() {
         .collect();
     assert_eq!(unreadable[0]["data"]["raw_base64"], "aGVsbG8=");
     assert_eq!(unreadable[0]["data"]["reason"], "neither a kmsg record nor a line of dmesg");
-    assert_eq!(unreadable[1]["data"]["line"], 3);
+    assert_eq!(unreadable[1]["data"]["position"], 3);
 }
 
 #[test]

@@ -332,7 +332,7 @@ impl Pipeline {
         object.text("reason", reason);
         object.base64("raw_base64", raw.get(..RAW_MAX).unwrap_or(raw));
         object.raw_text("collector", if of == Collector::Kmsg { "kmsg" } else { "udev" });
-        object.number("line", line);
+        object.number("position", line);
         object.end();
         sink.offer(event);
     }
