@@ -43,7 +43,7 @@ DEBFLAGS ?=
 # How long the soak takes.
 MINUTES  ?= 1
 
-.PHONY: all demo test soak conformance bench check install uninstall clean dist deb
+.PHONY: all demo test soak conformance bench fuzz check install uninstall clean dist deb
 
 all:
 	$(CARGO) build --release $(CARGOFLAGS)
@@ -73,6 +73,10 @@ conformance:
 
 bench:
 	$(CARGO) bench $(CARGOFLAGS)
+
+# Every fuzz target for so many seconds; what is found lies in fuzz/artifacts.
+fuzz:
+	contrib/fuzz.sh $(or $(SECONDS),5)
 
 # mandoc's word on references depends on which pages the machine has: not ours to mend.
 check:

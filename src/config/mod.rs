@@ -8,6 +8,7 @@
 //!
 //! Every complaint is one line that names what is wrong, fit for standard error as it is.
 
+pub mod check;
 mod error;
 mod file;
 mod ini;

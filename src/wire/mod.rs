@@ -18,6 +18,8 @@
 //! [`SCAN`], on the queue opened as a directory, tells events behind a place number without taking
 //! them; it needs no permit.
 
+pub mod check;
+
 pub use crate::model::DOOR;
 
 /// Bytes of the buffer: an ioctl number has 14 bits for a size.

@@ -120,6 +120,8 @@ fn scripted(bytes: &[u8]) -> Vec<u8> {
 pub struct Ledger {
     /// By stream: the number that has to come next.
     next: BTreeMap<u64, u64>,
+    /// The place that was told last, if what came there cannot be read: it may come whole after that.
+    broken: Option<(u64, u64)>,
     /// By node: resets told.
     resets: BTreeMap<u32, u32>,
 }
@@ -154,7 +156,12 @@ impl Outlet for Ledger {
         if let Some(position) = event.position {
             let place = Place::of_name(&event.name).expect("a place");
             assert_eq!((place.stream, place.msn), (position.stream, position.at));
-            self.tell(position.stream, position.at, position.at);
+            let place = (position.stream, position.at);
+            let is_whole_now = self.broken.take() == Some(place) && event.class == Class::Record;
+            if !is_whole_now {
+                self.tell(position.stream, position.at, position.at);
+            }
+            self.broken = (event.class == Class::Unreadable).then_some(place);
         } else {
             assert_eq!(event.class, Class::Unreadable);
         }
