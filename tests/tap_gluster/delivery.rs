@@ -1,12 +1,11 @@
 //! What of it goes into which queue, and what a full queue does.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::help::{Place, Tap, events, free_port, object, post, send};
+use super::help::{Place, Tap, events, free_port, object, post};
 use crate::common::{Mounted, set, wait_until};
 
 fn types(events: &[Value]) -> Vec<&str> {
@@ -18,10 +17,8 @@ const MIXED: [&str; 5] =
     ["1 3 name=v;force=0", "1 97 client_uid=a", "1 80 volume=v", "1 999 a=b", "garbage"];
 
 fn send_mixed(place: &Place, args: &[&str]) -> Value {
-    let port = free_port();
-    let address = format!("127.0.0.1:{port}");
-    let tap = place.tap(&[&["--udp", &address], args].concat());
-    MIXED.iter().for_each(|text| send((Ipv4Addr::LOCALHOST, port), text.as_bytes()));
+    let tap = place.tap(&[&[&*place.socket()], args].concat());
+    MIXED.iter().for_each(|text| place.send(text));
     wait_until("all are counted", || tap.counters()["received"] == MIXED.len());
     tap.end()
 }
@@ -63,24 +60,22 @@ fn patterns_have_every_spelling() {
 #[test]
 fn what_is_disabled_is_left_out_at_once() {
     let place = Place::new();
-    let port = free_port();
-    let tap = place.tap(&["--udp", &format!("127.0.0.1:{port}")]);
-    let to = (Ipv4Addr::LOCALHOST, port);
-    send(to, b"1 97 client_uid=a");
+    let tap = place.tap(&[&place.socket()]);
+    place.send("1 97 client_uid=a");
     place.wait_for(1);
     place.run_ok("config set disable Client.*,@user");
     let filtered = || tap.counters()["filtered"].as_u64().expect("a number");
     wait_until("the setting holds", || {
-        send(to, b"1 99 client_uid=a");
+        place.send("1 99 client_uid=a");
         filtered() > 0
     });
     let before = place.events().len();
-    send(to, b"1 3 name=v");
-    send(to, b"1 80 volume=v");
+    place.send("1 3 name=v");
+    place.send("1 80 volume=v");
     assert_eq!(types(&place.wait_for(before + 1))[before..], ["gluster.quorum_lost"]);
     place.run_ok("config reset disable");
     wait_until("the setting is gone", || {
-        send(to, b"1 3 name=v");
+        place.send("1 3 name=v");
         place.events().len() > before + 1
     });
     tap.end();
@@ -108,11 +103,9 @@ fn one_fact_from_many_nodes_is_one_event_if_asked_for() {
 #[test]
 fn a_batch_has_one_line_an_event_and_bare_lines_are_data() {
     let place = Place::new();
-    let port = free_port();
-    let address = format!("127.0.0.1:{port}");
-    let tap = place.tap(&["--udp", &address, "--batch", "50", "--bare"]);
+    let tap = place.tap(&[&place.socket(), "--batch", "50", "--bare"]);
     for n in 0..200 {
-        send((Ipv4Addr::LOCALHOST, port), format!("1 5 name={n}").as_bytes());
+        place.send(format!("1 5 name={n}"));
     }
     let events = place.wait_for(200);
     tap.end();

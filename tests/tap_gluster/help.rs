@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,18 @@ impl Place {
         let path = self.path(name);
         fs::write(&path, text).expect("write");
         path.to_str().expect("text").to_owned()
+    }
+
+    /// The word for a tap that takes what [`Place::send`] sends.
+    pub(super) fn socket(&self) -> String {
+        format!("--socket={}", self.path("s").display())
+    }
+
+    /// Sends a message to the UNIX socket, where datagrams keep their order: UDP does not promise it, and
+    /// on a busy machine not even the loopback device keeps it.
+    pub(super) fn send(&self, message: impl AsRef<[u8]>) {
+        let socket = UnixDatagram::unbound().expect("socket");
+        socket.send_to(message.as_ref(), self.path("s")).expect("send");
     }
 
     /// A tap into the directory `q`, ready, with its state of webhooks in `hooks`.
@@ -102,7 +115,7 @@ impl Tap {
     pub(super) fn start(mut command: Command) -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("notify");
-        let notify = std::os::unix::net::UnixDatagram::bind(&path).expect("bind");
+        let notify = UnixDatagram::bind(&path).expect("bind");
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .expect("chmod");
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777))

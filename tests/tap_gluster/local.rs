@@ -49,9 +49,8 @@ fn every_captured_datagram_arrives_whichever_way_it_comes() {
 #[test]
 fn names_are_the_arrival_and_a_number_that_rises() {
     let place = Place::new();
-    let port = free_port();
-    let tap = place.tap(&["--udp", &format!("127.0.0.1:{port}")]);
-    (0..20).for_each(|n| send((Ipv4Addr::LOCALHOST, port), format!("1 5 name={n}").as_bytes()));
+    let tap = place.tap(&[&place.socket()]);
+    (0..20).for_each(|n| place.send(format!("1 5 name={n}")));
     let events = place.wait_for(20);
     let mut names: Vec<String> = crate::common::names(&place.path("q"));
     names.sort();
@@ -70,8 +69,8 @@ fn names_are_the_arrival_and_a_number_that_rises() {
     }
     tap.end();
     // A later run goes on above.
-    let tap = place.tap(&["--udp", &format!("127.0.0.1:{port}")]);
-    send((Ipv4Addr::LOCALHOST, port), b"1 5 name=later");
+    let tap = place.tap(&[&place.socket()]);
+    place.send("1 5 name=later");
     let id = place.wait_for(21)[20]["id"].as_str().expect("text").to_owned();
     assert!(id.split_once('-').expect("two").1.parse::<u64>().expect("a number") > last);
     tap.end();

@@ -126,12 +126,10 @@ fn since_replays_what_is_still_queued_and_goes_on_without_a_gap() {
 fn batches_and_bare_lines_are_replayed_too() {
     for form in [&["--batch", "100"][..], &["--batch", "100", "--bare"]] {
         let place = Place::new();
-        let udp = free_port();
-        let address = format!("127.0.0.1:{udp}");
-        let (tap, port) = server(&place, &[form, &["--udp", &address]].concat());
+        let (tap, port) = server(&place, &[form, &[&place.socket()]].concat());
         let mut live = connect(port, "");
         for n in 0..100 {
-            super::help::send(([127, 0, 0, 1], udp), format!("1 5 name={n}").as_bytes());
+            place.send(format!("1 5 name={n}"));
         }
         let frames: Vec<Value> = (0..100).map(|_| next(&mut live)).collect();
         place.wait_for(100);
@@ -214,9 +212,7 @@ fn the_duties_of_rfc_6455_are_kept() {
 #[test]
 fn a_reader_that_is_too_slow_is_dropped_and_delays_nobody() {
     let place = Place::new();
-    let udp = free_port();
-    let address = format!("127.0.0.1:{udp}");
-    let (tap, port) = server(&place, &["--udp", &address, "--batch", "1000"]);
+    let (tap, port) = server(&place, &[&place.socket(), "--batch", "1000"]);
     let mut slow = connect(port, "");
     let mut quick = connect(port, "");
     let text = format!("1 5 name={}", "x".repeat(8_000));
@@ -230,12 +226,12 @@ fn a_reader_that_is_too_slow_is_dropped_and_delays_nobody() {
     });
     wait_until("the slow one is dropped", || {
         for _ in 0..100 {
-            super::help::send(([127, 0, 0, 1], udp), text.as_bytes());
+            place.send(&text);
             sent += 1;
         }
         sent > 5_000
     });
-    super::help::send(([127, 0, 0, 1], udp), b"1 5 name=end");
+    place.send("1 5 name=end");
     assert_eq!(reading.join().expect("reading"), sent);
     // It still gets what was on its way, and then the number to go on from.
     let mut last = 0;

@@ -102,6 +102,8 @@ pub struct Gluster {
     watch: Option<Watch>,
     settings: Effective,
     disabled: Disabled,
+    /// SIGHUP came: everything is to be read again with the next turn.
+    stale: bool,
     #[cfg(feature = "web")]
     outlets: outlets::Outlets,
 }
@@ -166,6 +168,7 @@ impl Gluster {
             watch: watch.ok(),
             disabled: settings.disabled(),
             settings,
+            stale: false,
             #[cfg(feature = "web")]
             outlets,
             options: options.clone(),
@@ -352,11 +355,12 @@ impl Source for Gluster {
         let until = self.outlets.retry_at();
         #[cfg(not(feature = "web"))]
         let until: Option<Instant> = None;
-        Wait { on, until }
+        Wait { on, until: if self.stale { Some(Instant::now()) } else { until } }
     }
 
     fn turn(&mut self, sink: &mut Sink) -> Result<Flow, Failure> {
-        if self.watch.as_mut().is_some_and(Watch::has_changed) {
+        let has_changed = self.watch.as_mut().is_some_and(Watch::has_changed);
+        if has_changed || std::mem::take(&mut self.stale) {
             self.apply(sink);
         }
         let more = self.take(sink);
@@ -374,6 +378,7 @@ impl Source for Gluster {
     }
 
     fn reload(&mut self) {
+        self.stale = true;
         #[cfg(feature = "web")]
         self.outlets.reload();
     }

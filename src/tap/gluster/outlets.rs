@@ -205,7 +205,7 @@ impl Outlets {
         waiting.then(|| Instant::now() + RETRY_EVERY)
     }
 
-    /// Reads tokens and certificates again.
+    /// Reads tokens and certificates again; those of publishing hold with the next [`Outlets::apply`].
     pub(super) fn reload(&mut self) {
         if let Some(server) = &self.server {
             server.reload();
