@@ -372,6 +372,8 @@ impl FileFeed {
             }
             Err(failure) => {
                 log::warn!("{failure}");
+                // The old one is done with; the next look tries again.
+                self.leaving = None;
                 Flow::Wait
             }
         }
