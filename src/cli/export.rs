@@ -83,6 +83,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<Status, Failed> {
     // A struct of numbers always has a JSON form.
     let counts = serde_json::to_string(&export.exporter.counts()).unwrap_or_default();
     if let Err(failed) = outcome {
+        // One that did not even begin says why, and no more.
+        if export.exporter.counts().events == 0 {
+            return Err(failed);
+        }
         eprintln!("eventfs: {failed}");
         eprintln!("{counts}");
         return Ok(Status::Failure);
