@@ -36,6 +36,9 @@ dpkg-deb:dpkg
 jq:jq
 make:make
 mandoc:mandoc
+mkfs.btrfs:btrfs-progs
+mkfs.ext4:e2fsprogs
+mkfs.xfs:xfsprogs
 python3:python3
 setpriv:util-linux
 shellcheck:shellcheck

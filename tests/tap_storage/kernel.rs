@@ -183,6 +183,8 @@ fn an_xfs_is_shut_down_recovered_and_corrupted() {
     let tap = device.tap(&["--kmsg"]);
     assert!(device.mount("rw"));
     device.wait_for("FS_MOUNTED");
+    // Something for the log: a clean one has nothing to recover.
+    fs::write(device.point.join("file"), "data").unwrap();
     if run("xfs_io", &["-x", "-c", "shutdown -f", device.point.to_str().unwrap()]) {
         device.wait_for("FS_SHUTDOWN");
         assert!(device.umount() && device.mount("rw"));
@@ -201,6 +203,39 @@ fn an_xfs_is_shut_down_recovered_and_corrupted() {
     let corrupt = device.wait_for("FS_CORRUPTION");
     assert_eq!((&corrupt["system"], &corrupt["subsystem"]), (&"fs".into(), &"xfs".into()));
     tap.end();
+}
+
+#[test]
+fn a_btrfs_is_mounted_and_its_data_damaged() {
+    let Some(device) = Loop::new(128).filter(|_| has_log()) else { return };
+    if !device.make("btrfs", &["-q", "-f", "-d", "single", "-m", "single"]) || !device.mount("rw") {
+        return skip("no btrfs here");
+    }
+    fs::write(device.point.join("data"), [b'x'; 1 << 20]).unwrap();
+    assert!(device.umount());
+    let tap = device.tap(&["--kmsg"]);
+    damage(&device);
+    assert!(device.mount("rw"));
+    device.wait_for("FS_MOUNTED");
+    assert!(fs::read(device.point.join("data")).is_err());
+    let sum = device.wait_for("FS_CSUM_ERROR");
+    assert_eq!((&sum["system"], &sum["subsystem"]), (&"fs".into(), &"btrfs".into()));
+    let stats = device.wait_for("FS_DEVICE_STATS");
+    assert_ne!(stats["extension"]["corrupt"], "0", "{stats}");
+    tap.end();
+}
+
+/// Changes a byte of the file's data behind the file system's back.
+fn damage(device: &Loop) {
+    use std::os::unix::fs::FileExt;
+    let path = device.site.path("image");
+    let data = [b'x'; 4_096];
+    let image = fs::read(&path).unwrap();
+    let block = image.chunks(4_096).position(|block| block == data).expect("the file's data");
+    let image = fs::File::options().write(true).open(&path).unwrap();
+    image.write_all_at(b"y", block as u64 * 4_096).unwrap();
+    image.sync_all().unwrap();
+    let _ = run("blockdev", &["--flushbufs", &device.device()]);
 }
 
 #[test]
