@@ -151,7 +151,8 @@ fn claim_sh_claims_into_another_queue() {
     assert_eq!(all_lines(&mut consumers), expected);
     demand_empty(&queue);
     demand_empty(&work);
-    assert_eq!(counter(&work, "published"), 100);
+    // One that starts late may give back what is claimed and not locked yet; then it is claimed again.
+    assert!(counter(&work, "published") >= 100);
 }
 
 #[test]
