@@ -14,7 +14,7 @@ fn orphan(dir: &Mounted, name: &str) {
 }
 
 fn short() -> Mounted {
-    Mounted::with("allow_other,root_mode=0777,grace=0.5")
+    Mounted::with("allow_other,root_mode=0777,grace=2")
 }
 
 /// Waits until a queue that is orphaned now has met its end: graces that began before are over.
