@@ -31,6 +31,8 @@ pub(super) struct Progress {
     /// Reached, but something before it is on its way to another place.
     held: Vec<Position>,
     starts: Vec<Resume>,
+    /// Token of every queue that is written to: the next mount may give the same numbers to another one.
+    tokens: Vec<String>,
     due: Option<Instant>,
     last: Option<Instant>,
     /// Something is not saved.
@@ -52,12 +54,14 @@ impl Progress {
             settled: streams.clone(),
             streams,
             held: Vec::new(),
+            tokens: Vec::new(),
             // What was consumed while there was no tap.
             due: Some(Instant::now()),
             last: None,
             dirty: false,
             failing: false,
         };
+        progress.know(&queues(places));
         if !alive {
             // What was in the queue comes again, and counts as consumed by nobody until then.
             progress.go_back_to_starts();
@@ -137,13 +141,23 @@ impl Progress {
         now: Instant,
     ) -> Result<(), Refusal> {
         let queues = queues(places);
-        if !queues.iter().all(|queue| queue.is_there()) {
+        if !self.are_ours(&queues) {
             return Err(Refusal::Gone);
         }
         let unconsumed =
             |streams: &Streams| streams.values().map(|s| s.unconsumed).collect::<Vec<_>>();
         let before = unconsumed(&self.streams);
-        self.look(&queues, locate);
+        let streams = self.streams.clone();
+        if self.look(&queues, locate).is_err() {
+            // Nothing is known of what is consumed: what was saved stays, until it can be looked at.
+            self.due = Some(Instant::now() + SAVE_EVERY);
+            return Ok(());
+        }
+        if !self.are_ours(&queues) {
+            // It ended while it was listed, and an ended queue is empty.
+            self.streams = streams;
+            return Err(Refusal::Gone);
+        }
         if self.dirty || self.failing || before != unconsumed(&self.streams) {
             self.save(&queues);
         }
@@ -175,8 +189,24 @@ impl Progress {
         }
     }
 
+    /// Whether all queues are there, and those that they were.
+    fn are_ours(&self, queues: &[&Queue]) -> bool {
+        let is_ours = |(queue, token): (&&Queue, &String)| {
+            queue.is_there() && self.keeper.present_token(queue) == *token
+        };
+        queues.iter().zip(&self.tokens).all(is_ours)
+    }
+
+    /// The queues are these from now on.
+    pub(super) fn know(&mut self, queues: &[&Queue]) {
+        self.tokens = queues.iter().map(|queue| self.keeper.token(queue)).collect();
+    }
+
     /// The oldest event of every stream that is still in a queue.
-    fn look(&mut self, queues: &[&Queue], locate: &Locate<'_>) {
+    ///
+    /// # Errors
+    /// When a queue cannot be listed; nothing changes then.
+    fn look(&mut self, queues: &[&Queue], locate: &Locate<'_>) -> std::io::Result<()> {
         let mut oldest: BTreeMap<u64, u64> = BTreeMap::new();
         for queue in queues {
             let mut wanted = self.outstanding();
@@ -191,17 +221,14 @@ impl Progress {
                 // In a queue the first that is met is the oldest; elsewhere there is no order.
                 !(queue.is_ordered() && wanted.is_empty())
             };
-            if let Err(error) = queue.names(see) {
-                log::debug!("{}: {error}", queue.path.display());
-                // Nothing is known: what was not consumed before is not now.
-                return;
-            }
+            queue.names(see)?;
         }
         for (number, stream) in &mut self.streams {
             let written = stream.written.map(|position| position.at);
             stream.unconsumed =
                 oldest.get(number).copied().filter(|at| written.is_some_and(|last| *at <= last));
         }
+        Ok(())
     }
 
     /// Streams of which something may be in a queue.
@@ -215,7 +242,8 @@ impl Progress {
     }
 
     /// The queue is gone: the streams stand where it was looked at last.
-    pub(super) fn go_back(&mut self) {
+    pub(super) fn go_back(&mut self, places: &[Place]) {
+        self.know(&queues(places));
         self.held.clear();
         self.starts = starts(&self.settled, false);
         self.streams = self.settled.clone();

@@ -503,7 +503,7 @@ impl Sink {
 
     /// For the source that is about to be rewound: [`Sink::starts`] says from where.
     pub(super) fn prepare_rewind(&mut self) {
-        self.progress.go_back();
+        self.progress.go_back(&self.places);
     }
 
     /// What is left in memory at the end is lost, and counted so.

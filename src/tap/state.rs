@@ -137,8 +137,16 @@ impl Keeper {
         }
     }
 
+    /// What a directory is known by just now; nothing is made.
+    pub(super) fn present_token(&self, queue: &Queue) -> String {
+        match queue.attribute(&format!("user.tap_token.{}", self.name)) {
+            Some(token) => String::from_utf8_lossy(&token).trim_end().to_owned(),
+            None => by_number(queue),
+        }
+    }
+
     /// What a directory is known by; made when it has none.
-    fn token(&self, queue: &Queue) -> String {
+    pub(super) fn token(&self, queue: &Queue) -> String {
         let name = format!("user.tap_token.{}", self.name);
         if let Some(token) = queue.attribute(&name) {
             return String::from_utf8_lossy(&token).trim_end().to_owned();
@@ -147,12 +155,15 @@ impl Keeper {
         match queue.set_attribute(&name, &token, 1) {
             Ok(()) => token,
             // A file system without attributes.
-            Err(_) => {
-                let (device, inode) = queue.identity();
-                format!("{device:x}:{inode:x}")
-            }
+            Err(_) => by_number(queue),
         }
     }
+}
+
+/// A directory without a token.
+fn by_number(queue: &Queue) -> String {
+    let (device, inode) = queue.identity();
+    format!("{device:x}:{inode:x}")
 }
 
 /// What a source is told of the streams.
