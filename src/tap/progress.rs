@@ -18,6 +18,10 @@ const SAVE_EVERY: Duration = Duration::from_millis(800);
 /// Looking for what is not consumed takes at most one part in this many of the time.
 const LOOK_PART: u32 = 20;
 
+/// Queues up to this depth are listed whole, to see whether consumers have events in hand. In deeper ones
+/// what was not consumed before counts as not consumed still.
+const COUNTED_MAX: u64 = 50_000;
+
 /// The stream and position that a file name stands for.
 pub(super) type Locate<'a> = dyn Fn(&str) -> Option<(u64, u64)> + 'a;
 
@@ -208,9 +212,12 @@ impl Progress {
     /// When a queue cannot be listed; nothing changes then.
     fn look(&mut self, queues: &[&Queue], locate: &Locate<'_>) -> std::io::Result<()> {
         let mut oldest: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut is_held = false;
         for queue in queues {
             let mut wanted = self.outstanding();
+            let (depth, mut visible) = (queue.depth(), 0);
             let see = |name: &str| {
+                visible += u64::from(!is_link_name(name) && !name.starts_with('.'));
                 if !is_link_name(name)
                     && let Some((stream, at)) = locate(name)
                 {
@@ -219,14 +226,24 @@ impl Progress {
                     wanted.retain(|number| *number != stream);
                 }
                 // In a queue the first that is met is the oldest; elsewhere there is no order.
-                !(queue.is_ordered() && wanted.is_empty())
+                !(queue.is_ordered() && wanted.is_empty() && depth > COUNTED_MAX)
             };
             queue.names(see)?;
+            is_held |= depth > visible;
         }
         for (number, stream) in &mut self.streams {
             let written = stream.written.map(|position| position.at);
-            stream.unconsumed =
+            let seen =
                 oldest.get(number).copied().filter(|at| written.is_some_and(|last| *at <= last));
+            // What a consumer has in hand is not listed and not consumed: nothing before it is known.
+            let settled = self.settled.get(number);
+            let before = || {
+                let next = settled.and_then(|settled| settled.written).map(|p| p.next);
+                settled.and_then(|settled| settled.unconsumed).or(next)
+            };
+            let known = if is_held { before() } else { None };
+            let known = known.filter(|at| written.is_some_and(|last| *at <= last));
+            stream.unconsumed = [seen, known].into_iter().flatten().min();
         }
         Ok(())
     }

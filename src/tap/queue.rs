@@ -249,6 +249,13 @@ impl Queue {
         Ok(())
     }
 
+    /// How many events a queue has, with those that consumers have in hand (`eventfs pop`) and no listing
+    /// shows: they come back if their consumer dies, and are gone if the daemon does. 0 for other directories.
+    pub(super) fn depth(&self) -> u64 {
+        let text = self.attribute("user.eventfs_depth").unwrap_or_default();
+        std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
     /// Whether its listing shows the oldest first.
     pub(super) fn is_ordered(&self) -> bool {
         self.is_queue
