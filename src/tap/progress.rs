@@ -1,6 +1,7 @@
 //! How far the source's streams are written, and how far the written is consumed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,6 +33,11 @@ pub(super) struct Progress {
     streams: Streams,
     /// As it was when the queue was looked at last, and saved.
     settled: Streams,
+    /// The first event taken of every stream of which none is settled as written: should the queue go, or
+    /// we end, the source is still where it was before us.
+    first: BTreeMap<u64, u64>,
+    /// A stream of which [`Progress::take`] needs to know nothing more.
+    taken: Option<u64>,
     /// Reached, but something before it is on its way to another place.
     held: Vec<Position>,
     starts: Vec<Resume>,
@@ -52,9 +58,14 @@ impl Progress {
     pub(super) fn load(options: &Options, places: &[Place]) -> Result<Self, Failure> {
         let keeper = Keeper::new(options.source, &options.name, options.state.clone());
         let (streams, alive) = keeper.load(&queues(places))?;
+        let never_written = streams.iter().filter(|(_, stream)| stream.written.is_none());
+        let first =
+            never_written.filter_map(|(number, s)| Some((*number, s.unconsumed?))).collect();
         let mut progress = Self {
             keeper,
             starts: starts(&streams, alive),
+            first,
+            taken: None,
             settled: streams.clone(),
             streams,
             held: Vec::new(),
@@ -85,6 +96,26 @@ impl Progress {
         }
     }
 
+    /// An event at this position is in our hands.
+    #[inline]
+    pub(super) fn take(&mut self, position: Position) {
+        if self.taken == Some(position.stream) {
+            return;
+        }
+        self.taken = Some(position.stream);
+        let settled = self.settled.get(&position.stream);
+        if settled.is_some_and(|settled| settled.written.is_some()) {
+            return;
+        }
+        if let Entry::Vacant(entry) = self.first.entry(position.stream) {
+            entry.insert(position.at);
+            self.streams.entry(position.stream).or_default();
+            // Without a saved position a tap that was killed would not know that it missed something.
+            self.dirty = true;
+            self.due = Some(Instant::now());
+        }
+    }
+
     /// Lines with these positions are in their queue. `alone`: nothing earlier is on its way elsewhere.
     pub(super) fn reach(&mut self, positions: Vec<Position>, alone: bool) {
         self.held.extend(positions);
@@ -103,20 +134,16 @@ impl Progress {
     pub(super) fn advance(&mut self, positions: impl IntoIterator<Item = Position>) {
         let (mut any, mut new) = (false, false);
         for position in positions {
+            self.take(position);
             let stream = self.streams.entry(position.stream).or_default();
             new |= stream.written.is_none();
             stream.written = Some(position);
-            // Should the queue go before it is looked at for the first time.
-            self.settled
-                .entry(position.stream)
-                .or_insert_with(|| Stream { unconsumed: Some(position.at), ..stream.clone() });
             any = true;
         }
         if any {
             self.wake();
         }
         if new {
-            // Without a saved position a tap that was killed would not know that it missed something.
             self.due = Some(Instant::now());
         }
     }
@@ -177,7 +204,11 @@ impl Progress {
         self.dirty = false;
         // For a queue that goes while we live, memory will do.
         self.settled = self.streams.clone();
-        match self.keeper.save(queues, &self.streams) {
+        let settled = &self.settled;
+        let is_written =
+            |number: &u64| settled.get(number).is_some_and(|s: &Stream| s.written.is_some());
+        self.first.retain(|number, _| !is_written(number));
+        match self.keeper.save(queues, &self.with_first()) {
             Ok(()) => {
                 if self.failing {
                     log::info!("positions are saved again");
@@ -191,6 +222,18 @@ impl Progress {
                 self.failing = true;
             }
         }
+    }
+
+    /// What is settled, and where streams begin of which nothing is.
+    fn with_first(&self) -> Streams {
+        let mut streams = self.settled.clone();
+        for (number, at) in &self.first {
+            let stream = streams.entry(*number).or_default();
+            if stream.written.is_none() {
+                stream.unconsumed = Some(*at);
+            }
+        }
+        streams
     }
 
     /// Whether all queues are there, and those that they were.
@@ -237,9 +280,10 @@ impl Progress {
                 oldest.get(number).copied().filter(|at| written.is_some_and(|last| *at <= last));
             // What a consumer has in hand is not listed and not consumed: nothing before it is known.
             let settled = self.settled.get(number);
+            let first = self.first.get(number).copied();
             let before = || {
                 let next = settled.and_then(|settled| settled.written).map(|p| p.next);
-                settled.and_then(|settled| settled.unconsumed).or(next)
+                settled.and_then(|settled| settled.unconsumed).or(next).or(first)
             };
             let known = if is_held { before() } else { None };
             let known = known.filter(|at| written.is_some_and(|last| *at <= last));
@@ -262,8 +306,9 @@ impl Progress {
     pub(super) fn go_back(&mut self, places: &[Place]) {
         self.know(&queues(places));
         self.held.clear();
-        self.starts = starts(&self.settled, false);
+        self.starts = starts(&self.with_first(), false);
         self.streams = self.settled.clone();
+        self.taken = None;
         self.go_back_to_starts();
     }
 

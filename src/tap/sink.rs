@@ -156,6 +156,9 @@ impl Sink {
             }
             Class::Record => self.counters.received += 1,
         }
+        if let Some(position) = event.position {
+            self.progress.take(position);
+        }
         match self.options.rules.decide(&event.kind, event.class) {
             Verdict::Drop => self.drop_filtered(event),
             Verdict::Place(place) if self.ready() => self.append(place, event),

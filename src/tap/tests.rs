@@ -260,6 +260,37 @@ fn a_queue_that_goes_is_made_again_and_the_source_sent_back() {
 }
 
 #[test]
+fn a_source_is_sent_back_to_its_first_event_though_none_was_written() {
+    let (dir, queue) = setup();
+    let state = dir.path().join("state");
+    let options = Options { batch: 50, state: Some(state), ..options(dir.path()) };
+    let mut sink = Sink::open(options.clone()).unwrap();
+    // Settled before anything came, and nothing of it is a position.
+    sink.describe(1, serde_json::json!({"resets": 3}));
+    let now = Instant::now();
+    sink.tick(now, &locate);
+    (7..12).for_each(|at| sink.offer(&mut event(at)));
+    fs::remove_dir_all(&queue).unwrap();
+    sink.flush();
+    assert!(sink.tick(now + Duration::from_secs(9), &locate), "made again");
+    sink.prepare_rewind();
+    assert_eq!(sink.starts()[0].start, Start::At(7));
+    assert_eq!(sink.starts()[0].context["resets"], 3);
+    sink.rewind();
+    // Once more, and after what is known was saved; then as after a kill.
+    sink.tick(now + Duration::from_secs(18), &locate);
+    (7..9).for_each(|at| sink.offer(&mut event(at)));
+    fs::remove_dir_all(&queue).unwrap();
+    sink.flush();
+    assert!(sink.tick(now + Duration::from_secs(27), &locate), "made again");
+    sink.prepare_rewind();
+    assert_eq!(sink.starts()[0].start, Start::At(7));
+    sink.rewind();
+    sink.tick(now + Duration::from_secs(36), &locate);
+    assert_eq!(Sink::open(options).unwrap().starts()[0].start, Start::At(7));
+}
+
+#[test]
 fn another_queue_under_the_same_numbers_is_not_taken_for_an_empty_one() {
     let (dir, queue) = setup();
     let mut sink = Sink::open(options(dir.path())).unwrap();

@@ -146,6 +146,27 @@ fn a_filesystem_that_is_killed_gets_again_what_nobody_consumed() {
 }
 
 #[test]
+fn a_filesystem_that_is_killed_before_the_first_file_gets_all_that_was_sent() {
+    let (site, point) = (Site::new(), Site::new());
+    let point = point.dir.path();
+    let (queue, state) = (point.join("q"), site.path("state"));
+    let mut daemon = mount_again(point);
+    let words = ["--batch", "50", "--state", state.to_str().unwrap()];
+    let tap = site.tap(&queue, &words);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    // The tap takes them, and finds at its first write that there is no queue.
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 19);
+    wait_until("the tap to notice", || tap.said().contains("gone"));
+    let mut daemon = mount_again(point);
+    wait_until("the events", || numbers(&queue, 12).len() == 19);
+    assert_numbers(&queue, 12, 0..19);
+    tap.end();
+    assert_eq!(server.starts(), [0, 0]);
+    unmount(point, &mut daemon);
+}
+
+#[test]
 fn an_unmounted_mountpoint_stays_empty() {
     let (site, point) = (Site::new(), Site::new());
     let point = point.dir.path();
