@@ -64,7 +64,8 @@ pub struct Event {
     pub raw: Vec<u8>,
     /// What it is to the counters.
     pub class: Class,
-    /// Where it stands; nothing for notes and for sources without positions.
+    /// Where it stands; nothing for sources without positions. A note has one only if the source makes it
+    /// anew when it is read from there again.
     pub position: Option<Position>,
 }
 

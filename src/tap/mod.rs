@@ -11,6 +11,7 @@ pub mod gluster;
 pub mod hestia;
 #[cfg(test)]
 mod hostile;
+mod notes;
 mod options;
 mod place;
 mod progress;

@@ -19,11 +19,17 @@ pub(super) struct Tally {
     pub(super) too_large: u64,
     /// Position of every line that is done, in order; the last of a stream counts.
     pub(super) positions: Vec<Position>,
+    /// Name of every note that is done, and the file that it is in.
+    pub(super) noted: Vec<(String, String)>,
 }
 
 impl Tally {
-    fn add(&mut self, batch: &Batch, lines: Range<usize>, fate: Fate) {
-        for line in batch.lines.get(lines).unwrap_or_default() {
+    fn add(&mut self, batch: &Batch, lines: Range<usize>, fate: Fate, file: &str) {
+        for number in lines {
+            let Some(line) = batch.lines.get(number) else { return };
+            if line.class == Class::Note {
+                self.noted.push((batch.name(number).to_owned(), file.to_owned()));
+            }
             match (line.class, fate) {
                 (Class::Note, Fate::TooLarge) => {}
                 (Class::Note, _) => self.notes += 1,
@@ -124,7 +130,7 @@ impl Place {
                     size = lines.len() / 2;
                 }
                 Err(Refusal::TooLarge) => {
-                    tally.add(&self.batch, lines.clone(), Fate::TooLarge);
+                    tally.add(&self.batch, lines.clone(), Fate::TooLarge, "");
                     self.linking = None;
                     self.done = lines.end;
                 }
@@ -146,7 +152,7 @@ impl Place {
                 return;
             }
             self.expected.drain(..content.len());
-            tally.add(&self.batch, line, Fate::Duplicate);
+            tally.add(&self.batch, line, Fate::Duplicate, "");
             self.done += 1;
         }
     }
@@ -165,8 +171,9 @@ impl Place {
             linking.next += 1;
         }
         let Range { start, end } = linking.lines;
-        tally.add(&self.batch, start..start + linking.known, Fate::Duplicate);
-        tally.add(&self.batch, start + linking.known..end, Fate::Written);
+        let file = &linking.file;
+        tally.add(&self.batch, start..start + linking.known, Fate::Duplicate, file);
+        tally.add(&self.batch, start + linking.known..end, Fate::Written, file);
         self.done = end;
         Ok(())
     }

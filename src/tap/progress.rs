@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::notes::{Note, Notes};
 use super::options::Options;
 use super::place::Place;
 use super::queue::{Queue, Refusal, is_link_name};
 use super::source::{Failure, Resume};
 use super::state::{Keeper, Stream, Streams, starts};
-use crate::event::Position;
+use crate::event::{Event, Position};
 
 /// Positions are saved this often: what was delivered after the last time comes again after a crash.
 const SAVE_EVERY: Duration = Duration::from_millis(800);
@@ -38,6 +39,9 @@ pub(super) struct Progress {
     first: BTreeMap<u64, u64>,
     /// A stream of which [`Progress::take`] needs to know nothing more.
     taken: Option<u64>,
+    notes: Notes,
+    /// Those that were in files are lost with their queue.
+    notes_lost: bool,
     /// Reached, but something before it is on its way to another place.
     held: Vec<Position>,
     starts: Vec<Resume>,
@@ -57,7 +61,7 @@ impl Progress {
     /// A state that cannot be read.
     pub(super) fn load(options: &Options, places: &[Place]) -> Result<Self, Failure> {
         let keeper = Keeper::new(options.source, &options.name, options.state.clone());
-        let (streams, alive) = keeper.load(&queues(places))?;
+        let (streams, notes, alive) = keeper.load(&queues(places))?;
         let never_written = streams.iter().filter(|(_, stream)| stream.written.is_none());
         let first =
             never_written.filter_map(|(number, s)| Some((*number, s.unconsumed?))).collect();
@@ -66,6 +70,8 @@ impl Progress {
             starts: starts(&streams, alive),
             first,
             taken: None,
+            notes: Notes::new(notes),
+            notes_lost: !alive,
             settled: streams.clone(),
             streams,
             held: Vec::new(),
@@ -77,6 +83,7 @@ impl Progress {
             failing: false,
         };
         progress.know(&queues(places));
+        progress.notes.go_back(&progress.starts, alive);
         if !alive {
             // What was in the queue comes again, and counts as consumed by nobody until then.
             progress.go_back_to_starts();
@@ -114,6 +121,23 @@ impl Progress {
             self.dirty = true;
             self.due = Some(Instant::now());
         }
+    }
+
+    /// A note is on its way.
+    pub(super) fn note(&mut self, note: &Event, position: Option<Position>) {
+        self.notes.add(note, position);
+    }
+
+    /// A note, by its name, is in this file.
+    pub(super) fn noted(&mut self, name: &str, file: &str) {
+        self.notes.written(name, file);
+        self.wake();
+    }
+
+    /// Notes that went with their queue; with `pending` those too that were on their way.
+    pub(super) fn notes_to_tell(&mut self, pending: bool) -> Vec<Note> {
+        let lost = std::mem::take(&mut self.notes_lost);
+        self.notes.pick(lost, pending)
     }
 
     /// Lines with these positions are in their queue. `alone`: nothing earlier is on its way elsewhere.
@@ -194,7 +218,8 @@ impl Progress {
         }
         let took = now.elapsed();
         self.last = Some(Instant::now());
-        let outstanding = self.streams.values().any(|stream| stream.unconsumed.is_some());
+        let outstanding = self.streams.values().any(|stream| stream.unconsumed.is_some())
+            || !self.notes.is_empty();
         let wait = SAVE_EVERY.max(took * LOOK_PART);
         self.due = (outstanding || self.failing).then(|| Instant::now() + wait);
         Ok(())
@@ -208,7 +233,7 @@ impl Progress {
         let is_written =
             |number: &u64| settled.get(number).is_some_and(|s: &Stream| s.written.is_some());
         self.first.retain(|number, _| !is_written(number));
-        match self.keeper.save(queues, &self.with_first()) {
+        match self.keeper.save(queues, &self.with_first(), &self.notes) {
             Ok(()) => {
                 if self.failing {
                     log::info!("positions are saved again");
@@ -255,12 +280,14 @@ impl Progress {
     /// When a queue cannot be listed; nothing changes then.
     fn look(&mut self, queues: &[&Queue], locate: &Locate<'_>) -> std::io::Result<()> {
         let mut oldest: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut is_held = false;
+        let (mut is_held, mut is_cut) = (false, false);
+        let mut without = self.notes.files();
         for queue in queues {
             let mut wanted = self.outstanding();
             let (depth, mut visible) = (queue.depth(), 0);
             let see = |name: &str| {
                 visible += u64::from(!is_link_name(name) && !name.starts_with('.'));
+                without.remove(name);
                 if !is_link_name(name)
                     && let Some((stream, at)) = locate(name)
                 {
@@ -269,10 +296,14 @@ impl Progress {
                     wanted.retain(|number| *number != stream);
                 }
                 // In a queue the first that is met is the oldest; elsewhere there is no order.
-                !(queue.is_ordered() && wanted.is_empty() && depth > COUNTED_MAX)
+                is_cut = queue.is_ordered() && wanted.is_empty() && depth > COUNTED_MAX;
+                !is_cut
             };
             queue.names(see)?;
             is_held |= depth > visible;
+        }
+        if !is_cut && !is_held && self.notes.consumed(&without) {
+            self.dirty = true;
         }
         for (number, stream) in &mut self.streams {
             let written = stream.written.map(|position| position.at);
@@ -309,6 +340,8 @@ impl Progress {
         self.starts = starts(&self.with_first(), false);
         self.streams = self.settled.clone();
         self.taken = None;
+        self.notes.go_back(&self.starts, false);
+        self.notes_lost = true;
         self.go_back_to_starts();
     }
 

@@ -97,9 +97,11 @@ fn tick(sink: &mut Sink, source: &mut dyn Source) -> bool {
     let again = sink.tick(Instant::now(), &|name| source.locate(name));
     if again {
         sink.prepare_rewind();
-        if source.rewind(sink) {
+        let is_rewound = source.rewind(sink);
+        if is_rewound {
             sink.rewind();
         }
+        sink.tell_again(is_rewound);
     }
     again
 }

@@ -111,6 +111,7 @@ impl Sink {
             shown: (Counters::default(), None),
         };
         sink.show_counters(Instant::now());
+        sink.tell_again(true);
         Ok(sink)
     }
 
@@ -159,7 +160,12 @@ impl Sink {
         if let Some(position) = event.position {
             self.progress.take(position);
         }
-        match self.options.rules.decide(&event.kind, event.class) {
+        let verdict = self.options.rules.decide(&event.kind, event.class);
+        if event.class == Class::Note && !matches!(verdict, Verdict::Drop) {
+            let position = event.position.take();
+            self.progress.note(event, position);
+        }
+        match verdict {
             Verdict::Drop => self.drop_filtered(event),
             Verdict::Place(place) if self.ready() => self.append(place, event),
             Verdict::Place(_) => self.keep(event),
@@ -243,12 +249,13 @@ impl Sink {
     }
 
     fn drop_filtered(&mut self, event: &mut Event) {
-        if event.class != Class::Note {
-            self.counters.filtered += 1;
+        match event.class {
+            Class::Note => self.progress.noted(&event.name, ""),
+            _ => self.counters.filtered += 1,
         }
         // Only where nothing before it is still on its way.
         if self.is_clear()
-            && let Some(position) = event.position
+            && let Some(position) = event.position.filter(|_| event.class != Class::Note)
         {
             self.progress.advance([position]);
         }
@@ -329,6 +336,9 @@ impl Sink {
         let others = self.places.iter().enumerate();
         let alone = others.filter(|(n, _)| *n != number).all(|(_, place)| place.batch.is_empty());
         self.progress.reach(tally.positions, alone);
+        for (name, file) in &tally.noted {
+            self.progress.noted(name, file);
+        }
         match flushed {
             Ok(()) => {}
             Err(refusal) => self.stall(number, &refusal),
@@ -496,6 +506,14 @@ impl Sink {
     pub(super) fn rewind(&mut self) {
         self.counters.received -= self.counters().backlog;
         self.forget();
+    }
+
+    /// What was told and went with the queue unconsumed is told again; `all`: what was on its way too.
+    pub(super) fn tell_again(&mut self, all: bool) {
+        for mut note in self.progress.notes_to_tell(all) {
+            note.event.position = note.position;
+            self.offer(&mut note.event);
+        }
     }
 
     fn forget(&mut self) {

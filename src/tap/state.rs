@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::notes::{Note, Notes};
 use super::queue::Queue;
 use super::source::{Failure, Resume, Start};
-use crate::event::Position;
+use crate::event::{Class, Event, Position, UnixNanos};
 
 /// Version of the saved form.
 const VERSION: u32 = 1;
@@ -45,6 +46,23 @@ struct Saved {
     /// Token of every directory, by path.
     queues: BTreeMap<String, String>,
     streams: Vec<SavedStream>,
+    /// Told and not consumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<SavedNote>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct SavedNote {
+    name: String,
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    time_ns: i64,
+    data: String,
+    file: Option<String>,
+    stream: Option<u64>,
+    at: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -81,11 +99,12 @@ impl Keeper {
         format!("user.tap_state.{}", self.name)
     }
 
-    /// The streams as they were saved, and whether all the queues are those that they were saved with.
+    /// The streams and notes as they were saved, and whether all the queues are those that they were saved
+    /// with.
     ///
     /// # Errors
     /// A state file that is there and cannot be read, or is none of this source.
-    pub(super) fn load(&self, queues: &[&Queue]) -> Result<(Streams, bool), Failure> {
+    pub(super) fn load(&self, queues: &[&Queue]) -> Result<(Streams, Vec<Note>, bool), Failure> {
         let saved = match &self.file {
             Some(path) => read_file(path)?,
             // An attribute that is no state is a stranger's.
@@ -94,13 +113,14 @@ impl Keeper {
                 .and_then(|queue| queue.attribute(&self.attribute()))
                 .and_then(|text| serde_json::from_slice::<Saved>(&text).ok()),
         };
-        let Some(saved) = saved else { return Ok((Streams::new(), true)) };
+        let Some(saved) = saved else { return Ok((Streams::new(), Vec::new(), true)) };
         if let Some(path) = &self.file {
             self.check(&saved, path)?;
         }
         let token = |queue: &&Queue| saved.queues.get(&key(queue)) == Some(&self.token(queue));
         let alive = queues.iter().all(token);
-        Ok((saved.streams.into_iter().map(stream).collect(), alive))
+        let notes = saved.notes.into_iter().map(note).collect();
+        Ok((saved.streams.into_iter().map(stream).collect(), notes, alive))
     }
 
     fn check(&self, saved: &Saved, path: &Path) -> Result<(), Failure> {
@@ -114,16 +134,22 @@ impl Keeper {
         Ok(())
     }
 
-    /// Saves the streams.
+    /// Saves the streams and the notes.
     ///
     /// # Errors
     /// One line about the file or the queue; what was saved before is still there.
-    pub(super) fn save(&self, queues: &[&Queue], streams: &Streams) -> Result<(), Failure> {
+    pub(super) fn save(
+        &self,
+        queues: &[&Queue],
+        streams: &Streams,
+        notes: &Notes,
+    ) -> Result<(), Failure> {
         let saved = Saved {
             version: VERSION,
             source: self.source.to_owned(),
             queues: queues.iter().map(|queue| (key(queue), self.token(queue))).collect(),
             streams: streams.iter().map(|(number, stream)| saved_stream(*number, stream)).collect(),
+            notes: notes.iter().map(saved_note).collect(),
         };
         let text = serde_json::to_string(&saved).unwrap_or_default();
         match (&self.file, queues.first()) {
@@ -206,6 +232,37 @@ fn saved_stream(number: u64, stream: &Stream) -> SavedStream {
     }
 }
 
+fn note(saved: SavedNote) -> Note {
+    let position = saved.stream.zip(saved.at);
+    let position = position.map(|(stream, at)| Position { stream, at, next: at, mark: 0 });
+    let event = Event {
+        class: Class::Note,
+        name: saved.name,
+        id: saved.id,
+        source: saved.source,
+        kind: saved.kind,
+        time: UnixNanos(saved.time_ns),
+        data: saved.data.into_bytes(),
+        ..Event::default()
+    };
+    Note { event, position, file: saved.file }
+}
+
+fn saved_note(note: &Note) -> SavedNote {
+    let event = &note.event;
+    SavedNote {
+        name: event.name.clone(),
+        id: event.id.clone(),
+        source: event.source.clone(),
+        kind: event.kind.clone(),
+        time_ns: event.time.0,
+        data: String::from_utf8_lossy(&event.data).into_owned(),
+        file: note.file.clone(),
+        stream: note.position.map(|position| position.stream),
+        at: note.position.map(|position| position.at),
+    }
+}
+
 /// Reads a state file; nothing if there is none. Never through a link.
 fn read_file(path: &Path) -> Result<Option<Saved>, Failure> {
     let opened = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
@@ -284,16 +341,22 @@ mod tests {
             let keeper = Keeper::new("beegfs", "name", file.clone());
             let first = queue(&path);
             assert!(keeper.load(&[&first]).unwrap().0.is_empty());
-            keeper.save(&[&first], &streams()).unwrap();
-            let (loaded, alive) = keeper.load(&[&first]).unwrap();
+            let mut notes = Notes::default();
+            let told = Event { class: Class::Note, name: "n".into(), ..Event::default() };
+            let position = Position { stream: 7, at: 3, next: 3, mark: 0 };
+            notes.add(&told, Some(position));
+            notes.written("n", "n.json");
+            keeper.save(&[&first], &streams(), &notes).unwrap();
+            let (loaded, told_then, alive) = keeper.load(&[&first]).unwrap();
             assert!(alive);
+            assert_eq!(told_then, notes.pick(true, false));
             let start = Start::After(Position { stream: 7, at: 26, next: 27, mark: u64::MAX });
             let context = serde_json::json!({"resets": 1});
             assert_eq!(starts(&loaded, true), [Resume { stream: 7, context, start }]);
             assert_eq!(starts(&loaded, false)[0].start, Start::At(5));
             fs::remove_dir(&path).unwrap();
             let second = queue(&path);
-            let (loaded, alive) = keeper.load(&[&second]).unwrap();
+            let (loaded, _, alive) = keeper.load(&[&second]).unwrap();
             match file {
                 Some(_) => assert!(!alive && loaded.len() == 1),
                 None => assert!(loaded.is_empty()),
@@ -313,14 +376,15 @@ mod tests {
         };
         fs::write(&path, "{").unwrap();
         says(&keeper, "no state");
-        keeper.save(&[], &streams()).unwrap();
+        let none = Notes::default();
+        keeper.save(&[], &streams(), &none).unwrap();
         assert!(keeper.load(&[]).is_ok());
         says(&other, "state of a beegfs tap");
         let target = dir.path().join("target");
         fs::rename(&path, &target).unwrap();
         std::os::unix::fs::symlink(&target, &path).unwrap();
         says(&keeper, "symbolic link");
-        assert!(keeper.save(&[], &streams()).is_err());
+        assert!(keeper.save(&[], &streams(), &none).is_err());
         let left = fs::read_dir(dir.path()).unwrap().count();
         assert_eq!(left, 2, "nothing is left behind");
     }

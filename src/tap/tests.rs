@@ -290,6 +290,98 @@ fn a_source_is_sent_back_to_its_first_event_though_none_was_written() {
     assert_eq!(Sink::open(options).unwrap().starts()[0].start, Start::At(7));
 }
 
+/// Files of the notes in a queue.
+fn notes(queue: &Path) -> Vec<String> {
+    names(queue).into_iter().filter(|name| name.contains("-gap-")).collect()
+}
+
+#[test]
+fn a_note_that_nobody_consumed_is_told_again_after_its_queue_was_gone() {
+    let (dir, queue) = setup();
+    let state = dir.path().join("state");
+    for batch in [1, 50] {
+        let _ = fs::remove_file(&state);
+        let options = Options { batch, state: Some(state.clone()), ..options(dir.path()) };
+        let mut sink = Sink::open(options.clone()).unwrap();
+        let mut now = Instant::now();
+        sink.note("gap", "/test", |fields| fields.number("first", 3));
+        offer(&mut sink, 5..7);
+        let again = |sink: &mut Sink, now: &mut Instant| {
+            sink.tick(*now, &locate);
+            fs::remove_dir_all(&queue).unwrap();
+            *now += Duration::from_secs(9);
+            sink.tick(*now, &locate);
+            *now += Duration::from_secs(9);
+            assert!(sink.tick(*now, &locate), "made again");
+            sink.prepare_rewind();
+            sink.rewind();
+            sink.tell_again(true);
+            sink.flush();
+        };
+        let told = notes(&queue);
+        assert_eq!(told.len(), 1);
+        again(&mut sink, &mut now);
+        assert_eq!(notes(&queue), told);
+        // Also by the next process.
+        now += Duration::from_secs(9);
+        sink.tick(now, &locate);
+        drop(sink);
+        fs::remove_dir_all(&queue).unwrap();
+        let mut sink = Sink::open(options.clone()).unwrap();
+        sink.flush();
+        assert_eq!(notes(&queue), told);
+        // A process that finds the queue alive says nothing twice, and knows what is in it.
+        let now = Instant::now();
+        sink.tick(now + Duration::from_secs(9), &locate);
+        drop(sink);
+        let mut sink = Sink::open(options.clone()).unwrap();
+        sink.flush();
+        assert_eq!((notes(&queue), sink.counters().notes), (told.clone(), 0));
+        // Once it is consumed it is not told again.
+        fs::remove_file(queue.join(&told[0])).unwrap();
+        let mut now = now + Duration::from_secs(18);
+        sink.tick(now, &locate);
+        offer(&mut sink, 7..8);
+        again(&mut sink, &mut now);
+        assert!(notes(&queue).is_empty());
+        fs::remove_dir_all(&queue).unwrap();
+    }
+}
+
+#[test]
+fn a_note_that_the_source_makes_anew_is_not_told_twice() {
+    let (dir, queue) = setup();
+    let mut sink = Sink::open(options(dir.path())).unwrap();
+    let mut now = Instant::now() + Duration::from_secs(9);
+    let gap = |first| Event {
+        class: Class::Note,
+        name: format!("test-gap-{first}"),
+        kind: "test.gap".into(),
+        position: Some(Position { stream: 1, at: first, next: first, mark: 0 }),
+        ..Event::default()
+    };
+    offer(&mut sink, 0..3);
+    sink.offer(&mut gap(3));
+    offer(&mut sink, 5..7);
+    sink.offer(&mut gap(7));
+    offer(&mut sink, 9..10);
+    // The oldest that is left is between the two.
+    (0..3).chain(5..6).for_each(|at| fs::remove_file(queue.join(file(at))).unwrap());
+    sink.tick(now, &locate);
+    fs::remove_dir_all(&queue).unwrap();
+    for _ in 0..2 {
+        now += Duration::from_secs(9);
+        if sink.tick(now, &locate) {
+            sink.prepare_rewind();
+            sink.rewind();
+            sink.tell_again(true);
+        }
+    }
+    assert_eq!(sink.starts()[0].start, Start::At(6));
+    sink.flush();
+    assert_eq!(notes(&queue), ["test-gap-3.json"]);
+}
+
 #[test]
 fn another_queue_under_the_same_numbers_is_not_taken_for_an_empty_one() {
     let (dir, queue) = setup();

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::common::{EVENTFS, Mounted, is_mounted, spawn, wait_until};
-use crate::help::{Site, assert_numbers, events, file, numbers, wait_for_events};
+use crate::help::{Site, assert_numbers, events, file, numbers, of_type, wait_for_events};
 use crate::metadata_server::{Identity, MetadataServer};
 
 #[test]
@@ -163,6 +163,46 @@ fn a_filesystem_that_is_killed_before_the_first_file_gets_all_that_was_sent() {
     assert_numbers(&queue, 12, 0..19);
     tap.end();
     assert_eq!(server.starts(), [0, 0]);
+    unmount(point, &mut daemon);
+}
+
+#[test]
+fn a_gap_that_nobody_consumed_outlives_the_filesystem() {
+    let (site, point) = (Site::new(), Site::new());
+    let point = point.dir.path();
+    let (queue, state) = (point.join("q"), site.path("state"));
+    let words = ["--sticky", "--state", state.to_str().unwrap()];
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 10);
+    let mut daemon = mount_again(point);
+    let tap = site.tap(&queue, &words);
+    wait_for_events(&queue, 10);
+    tap.end();
+    // Ten more, five of which nobody will see.
+    server.burst(10);
+    server.ring(|ring| ring.discard_before(15));
+    for msn in 0..10 {
+        fs::remove_file(queue.join(file(msn))).unwrap();
+    }
+    let tap = site.tap(&queue, &words);
+    wait_until("the gap", || of_type(&queue, "beegfs.gap").len() == 1);
+    wait_until("the rest", || numbers(&queue, 12).len() == 5);
+    wait_until("the state", || fs::read_to_string(&state).is_ok_and(|s| s.contains("beegfs-gap")));
+    let told = of_type(&queue, "beegfs.gap");
+    for _ in 0..2 {
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+        daemon = mount_again(point);
+        wait_until("all again", || numbers(&queue, 12).len() == 5);
+        assert_eq!(of_type(&queue, "beegfs.gap"), told);
+    }
+    tap.kill9();
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let mut daemon = mount_again(point);
+    let tap = site.tap(&queue, &words);
+    wait_until("all again", || numbers(&queue, 12).len() == 5);
+    assert_eq!(of_type(&queue, "beegfs.gap"), told);
+    tap.end();
     unmount(point, &mut daemon);
 }
 

@@ -95,6 +95,7 @@ impl Memory {
             match *one {
                 Saved::At { msn, .. } if is_past => lost.push(Note::Gap {
                     meta_id,
+                    resets,
                     first: Some(msn),
                     last: None,
                     count: None,
@@ -173,6 +174,7 @@ impl Sevens {
         let reason = "the BeeGFS 7 server says that it dropped or missed them";
         (count > 0).then_some(Note::Gap {
             meta_id: 0,
+            resets: 0,
             first: None,
             last: None,
             count: Some(count),
@@ -203,7 +205,7 @@ impl Sevens {
             Saved::At { msn, .. } => {
                 let given = self.next;
                 self.next = msn.max(given);
-                (msn < given).then(|| Note::gap(0, msn, given - 1, LOST_WITH_THE_EVENTS_QUEUE))
+                (msn < given).then(|| Note::gap((0, 0), msn, given - 1, LOST_WITH_THE_EVENTS_QUEUE))
             }
         }
     }
@@ -261,6 +263,7 @@ mod tests {
         let lost = memory.restore(&[at(1, 3), at(0, 90)]);
         let gap = Note::Gap {
             meta_id: 12,
+            resets: 0,
             first: Some(90),
             last: None,
             count: None,
@@ -278,7 +281,7 @@ mod tests {
         memory.restore(&[Saved::After { stream: V7_STREAM, msn: 41, mark: 0 }]);
         assert_eq!(memory.sevens.number(), 42);
         let lost = memory.restore(&[Saved::At { stream: V7_STREAM, msn: 7 }]);
-        assert_eq!(lost, [Note::gap(0, 7, 42, LOST_WITH_THE_EVENTS_QUEUE)]);
+        assert_eq!(lost, [Note::gap((0, 0), 7, 42, LOST_WITH_THE_EVENTS_QUEUE)]);
         assert_eq!(memory.sevens.number(), 43);
         assert_eq!(memory.restore(&[Saved::At { stream: V7_STREAM, msn: 44 }]), []);
     }

@@ -143,7 +143,7 @@ impl Node {
         let start = start.min(next);
         let mut gap = None;
         if start > expected {
-            gap = Some(Note::gap(self.meta_id, expected, start - 1, reason));
+            gap = Some(Note::gap((self.meta_id, self.resets), expected, start - 1, reason));
             self.go_on_at(start, None);
         }
         Begin { start, is_overlap, reset, gap }
@@ -159,7 +159,7 @@ impl Node {
         if msn < expected {
             return Weighed::Duplicate;
         }
-        Weighed::Hole(Note::gap(self.meta_id, expected, msn - 1, LEFT_OUT))
+        Weighed::Hole(Note::gap((self.meta_id, self.resets), expected, msn - 1, LEFT_OUT))
     }
 
     /// Event `msn` was accepted.
@@ -283,7 +283,7 @@ mod tests {
         node.ended_early(50, true);
         let begin = node.begin(50, 20, From::Resume);
         assert_eq!((begin.start, begin.is_overlap), (31, false));
-        assert_eq!(begin.gap, Some(Note::gap(12, 30, 30, NOT_READABLE)));
+        assert_eq!(begin.gap, Some(Note::gap((12, 0), 30, 30, NOT_READABLE)));
         // The gap is told once.
         assert_eq!(node.begin(50, 20, From::Resume).gap, None);
         assert_eq!(node.weigh(31), Weighed::New);
@@ -298,11 +298,11 @@ mod tests {
         }
         let begin = node.begin(50, 20, From::Resume);
         assert_eq!((begin.start, begin.is_overlap), (20, false));
-        assert_eq!(begin.gap, Some(Note::gap(12, 10, 19, OVERWRITTEN)));
+        assert_eq!(begin.gap, Some(Note::gap((12, 0), 10, 19, OVERWRITTEN)));
         // And if that has gone too meanwhile.
         node.ended_early(50, true);
         let begin = node.begin(70, 40, From::Resume);
-        assert_eq!((begin.start, begin.gap), (40, Some(Note::gap(12, 20, 39, OVERWRITTEN))));
+        assert_eq!((begin.start, begin.gap), (40, Some(Note::gap((12, 0), 20, 39, OVERWRITTEN))));
     }
 
     #[test]
@@ -339,7 +339,10 @@ mod tests {
     fn holes_and_duplicates() {
         let node = at(30);
         assert_eq!(node.weigh(29), Weighed::Duplicate);
-        assert_eq!(node.weigh(33), Weighed::Hole(Note::gap(12, 30, 32, LEFT_OUT)));
-        assert_eq!(at(0).weigh(u64::MAX), Weighed::Hole(Note::gap(12, 0, u64::MAX - 1, LEFT_OUT)));
+        assert_eq!(node.weigh(33), Weighed::Hole(Note::gap((12, 0), 30, 32, LEFT_OUT)));
+        assert_eq!(
+            at(0).weigh(u64::MAX),
+            Weighed::Hole(Note::gap((12, 0), 0, u64::MAX - 1, LEFT_OUT))
+        );
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::place::push_source;
+use super::super::place::{Place, push_source};
 use super::super::{CloseReason, Fault};
 use super::peers::Weight;
 use crate::event::json::Object;
-use crate::event::{Class, Event, UnixNanos};
+use crate::event::{Class, Event, Position, UnixNanos};
 
 /// Where a session puts what comes out of it. All calls are made in the order of the stream.
 pub trait Outlet {
@@ -53,6 +53,8 @@ pub enum Note {
     Gap {
         /// The node.
         meta_id: u32,
+        /// How many resets of this node there were: numbers count anew after each.
+        resets: u32,
         /// Number of the first that is missing.
         first: Option<u64>,
         /// Number of the last that is missing.
@@ -79,9 +81,14 @@ pub enum Note {
 
 impl Note {
     /// These numbers, both included, are missing.
-    pub(super) fn gap(meta_id: u32, first: u64, last: u64, reason: &'static str) -> Self {
+    pub(super) fn gap(
+        (meta_id, resets): (u32, u32),
+        first: u64,
+        last: u64,
+        reason: &'static str,
+    ) -> Self {
         let count = (last - first).checked_add(1);
-        Self::Gap { meta_id, first: Some(first), last: Some(last), count, reason }
+        Self::Gap { meta_id, resets, first: Some(first), last: Some(last), count, reason }
     }
 
     /// CloudEvents type.
@@ -92,10 +99,16 @@ impl Note {
         }
     }
 
-    /// Fills in an event all but name, id and time, which belong to the moment of delivery.
+    /// Fills in an event all but name, id and time, which belong to the moment of delivery. Its position
+    /// is there if the session says the same again when it is asked to go on there.
     pub fn fill(&self, event: &mut Event) {
         event.clear();
         event.class = Class::Note;
+        // Node 0 is a BeeGFS 7, which cannot be asked.
+        if let Self::Gap { meta_id: meta_id @ 1.., resets, first: Some(first), .. } = *self {
+            let stream = Place::stream(meta_id, resets);
+            event.position = Some(Position { stream, at: first, next: first, mark: 0 });
+        }
         event.kind.push_str(self.kind());
         let (Self::Gap { meta_id, .. } | Self::Reset { meta_id, .. }) = self;
         push_source(*meta_id, &mut event.source);
@@ -129,7 +142,7 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
         match *self {
-            Self::Gap { meta_id, first, last, count, reason } => {
+            Self::Gap { meta_id, first, last, count, reason, .. } => {
                 let (first, last, count) = (told(first), told(last), told(count));
                 write!(f, "node {meta_id}: {count} events missing ({first} to {last}): {reason}")
             }
