@@ -5,8 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
+use nix::sys::signal::Signal;
 
 use super::exit::{Failed, Status};
 use super::mounted;
@@ -15,10 +18,14 @@ use super::waiting::Waiting;
 use crate::client::Consumer;
 use crate::decode::hestia::Recent;
 use crate::export::{Exporter, Handles, Settings};
+use crate::sys::background::flag_at;
 use crate::sys::handle::handle_of;
 
 /// Entries of BeeGFS whose handles are remembered.
 const HANDLES_MAX: usize = 1_000_000;
+
+/// A signal ends a wait for events after this time at the latest.
+const SIGNAL_LOOK: Duration = Duration::from_millis(500);
 
 /// Most events taken from a queue at once.
 const BATCH_EVENTS: u32 = 1_000;
@@ -184,25 +191,29 @@ impl Export {
         }
     }
 
-    /// Takes what comes until the queue ends.
+    /// Takes what comes until the queue ends, or a signal says that this is enough.
     fn follow(&mut self, queue: &Path) -> Result<(), Failed> {
+        let enough = flag_at(&[Signal::SIGTERM, Signal::SIGINT])
+            .map_err(|error| Failed::io("signals", &error))?;
         let mut waiting = Waiting::on(queue)?;
-        loop {
-            match self.drain(queue) {
-                Ok(()) => {}
-                Err(Trouble::Ended) => break,
-                Err(Trouble::Failed(failed)) => return Err(failed),
+        let mut look = Ok(true);
+        while let Ok(there_may_be_some) = look {
+            match there_may_be_some.then(|| self.drain(queue, enough)) {
+                None | Some(Ok(())) => {}
+                Some(Err(Trouble::Ended)) => break,
+                Some(Err(Trouble::Failed(failed))) => return Err(failed),
             }
-            if waiting.wait(None).is_err() {
-                break;
+            if enough.load(Ordering::Relaxed) {
+                return Ok(());
             }
+            look = waiting.wait(Some(Instant::now() + SIGNAL_LOOK));
         }
         eprintln!("eventfs: {}: the queue has ended", queue.display());
         Ok(())
     }
 
-    /// Takes what is there. A batch is confirmed when the output has all of it.
-    fn drain(&mut self, queue: &Path) -> Result<(), Trouble> {
+    /// Takes what is there, until it is enough. A batch is confirmed when the output has all of it.
+    fn drain(&mut self, queue: &Path, enough: &AtomicBool) -> Result<(), Trouble> {
         // Not kept open while we wait: that would hide the queue's removal from inotify.
         let mut consumer = Consumer::open(queue).map_err(|error| trouble(queue, &error))?;
         let mut confirmed = 0;
@@ -214,6 +225,10 @@ impl Export {
             }
             confirmed = batch.len();
             for (index, mut event) in batch.into_iter().enumerate() {
+                if enough.load(Ordering::Relaxed) {
+                    let given = consumer.take(index, 0);
+                    return given.map(drop).map_err(|error| trouble(queue, &error));
+                }
                 consumer.load(index, &mut event).map_err(|error| trouble(queue, &error))?;
                 self.offer(event.data.as_deref().unwrap_or_default());
                 if let Err(error) = self.write() {

@@ -21,6 +21,9 @@ pub enum Control {
     Ttl,
     /// One of the read-only counters.
     Counter(Counter),
+    /// `oldest`: the first names in the order of the queue, those in consumers' hands among them; read
+    /// only, and not listed, since it is long.
+    Oldest,
 }
 
 /// A read-only counter of a queue.
@@ -40,7 +43,7 @@ pub enum Counter {
     Expired,
 }
 
-/// All control attributes in the order in which they are listed.
+/// The control attributes that are listed, in the order in which they are listed.
 pub const CONTROLS: [(&[u8], Control); 12] = [
     (b"user.eventfs_sticky", Control::Sticky),
     (b"user.eventfs_owner", Control::Owner),
@@ -55,6 +58,10 @@ pub const CONTROLS: [(&[u8], Control); 12] = [
     (b"user.eventfs_dropped", Control::Counter(Counter::Dropped)),
     (b"user.eventfs_expired", Control::Counter(Counter::Expired)),
 ];
+
+/// Names of the oldest events, whether a consumer has them in hand or not: what a listing cannot show.
+/// Each is followed by `/`; two in a row say that there are more.
+pub const OLDEST: &[u8] = b"user.eventfs_oldest";
 
 /// Place number of an event at its last publication.
 pub const SEQ: &[u8] = b"user.eventfs_seq";
@@ -78,6 +85,9 @@ pub enum Meaning {
 pub fn meaning(name: &[u8]) -> Meaning {
     if name == SEQ {
         return Meaning::Seq;
+    }
+    if name == OLDEST {
+        return Meaning::Control(Control::Oldest);
     }
     if let Some((_, control)) = CONTROLS.iter().find(|(known, _)| *known == name) {
         return Meaning::Control(*control);

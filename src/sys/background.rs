@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
+};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{
     ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, setsid,
@@ -119,6 +122,27 @@ pub fn block_signals(signals: &[Signal]) -> io::Result<SigSet> {
     let set: SigSet = signals.iter().copied().collect();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
     Ok(set)
+}
+
+/// Set once a signal of [`flag_at`] has come.
+static FLAG: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn raise(_signal: libc::c_int) {
+    FLAG.store(true, Ordering::Relaxed);
+}
+
+/// A flag that the first of these signals sets; the next one of its kind does what it always does.
+///
+/// # Errors
+/// For signals that cannot be caught.
+pub fn flag_at(signals: &[Signal]) -> io::Result<&'static AtomicBool> {
+    let flags = SaFlags::SA_RESETHAND | SaFlags::SA_RESTART;
+    let action = SigAction::new(SigHandler::Handler(raise), flags, SigSet::empty());
+    for signal in signals {
+        // SAFETY: the handler only stores into a static, which may be done at any moment.
+        unsafe { sigaction(*signal, &action) }?;
+    }
+    Ok(&FLAG)
 }
 
 /// Waits for the next of the blocked signals.

@@ -20,8 +20,8 @@ const SAVE_EVERY: Duration = Duration::from_millis(800);
 /// Looking for what is not consumed takes at most one part in this many of the time.
 const LOOK_PART: u32 = 20;
 
-/// Queues up to this depth are listed whole, to see whether consumers have events in hand. In deeper ones
-/// what was not consumed before counts as not consumed still.
+/// Queues up to this depth are listed whole where their oldest events do not say it all, to see whether
+/// consumers have others in hand. In deeper ones what was not consumed before counts as not consumed still.
 const COUNTED_MAX: u64 = 50_000;
 
 /// The stream and position that a file name stands for.
@@ -103,23 +103,34 @@ impl Progress {
         }
     }
 
-    /// An event at this position is in our hands.
+    /// An event at this position is in our hands. True for the first of a stream: [`Progress::begin`]
+    /// before it is written.
     #[inline]
-    pub(super) fn take(&mut self, position: Position) {
+    #[must_use]
+    pub(super) fn take(&mut self, position: Position) -> bool {
         if self.taken == Some(position.stream) {
-            return;
+            return false;
         }
         self.taken = Some(position.stream);
         let settled = self.settled.get(&position.stream);
         if settled.is_some_and(|settled| settled.written.is_some()) {
-            return;
+            return false;
         }
-        if let Entry::Vacant(entry) = self.first.entry(position.stream) {
-            entry.insert(position.at);
-            self.streams.entry(position.stream).or_default();
-            // Without a saved position a tap that was killed would not know that it missed something.
-            self.dirty = true;
-            self.due = Some(Instant::now());
+        let Entry::Vacant(entry) = self.first.entry(position.stream) else { return false };
+        entry.insert(position.at);
+        self.streams.entry(position.stream).or_default();
+        self.dirty = true;
+        self.due = Some(Instant::now());
+        true
+    }
+
+    /// Saves that a stream has begun: without that, a tap that was killed would not know that it missed
+    /// something.
+    pub(super) fn begin(&mut self, places: &[Place]) {
+        let queues = queues(places);
+        // If one is gone that will be noticed by the writing, and what we have in memory counts.
+        if self.are_ours(&queues) {
+            self.write(&queues);
         }
     }
 
@@ -158,7 +169,8 @@ impl Progress {
     pub(super) fn advance(&mut self, positions: impl IntoIterator<Item = Position>) {
         let (mut any, mut new) = (false, false);
         for position in positions {
-            self.take(position);
+            // Where it was not taken before, its first line is written already.
+            let _ = self.take(position);
             let stream = self.streams.entry(position.stream).or_default();
             new |= stream.written.is_none();
             stream.written = Some(position);
@@ -233,6 +245,11 @@ impl Progress {
         let is_written =
             |number: &u64| settled.get(number).is_some_and(|s: &Stream| s.written.is_some());
         self.first.retain(|number, _| !is_written(number));
+        self.write(queues);
+    }
+
+    /// Saves what is settled.
+    fn write(&mut self, queues: &[&Queue]) {
         match self.keeper.save(queues, &self.with_first(), &self.notes) {
             Ok(()) => {
                 if self.failing {
@@ -284,22 +301,32 @@ impl Progress {
         let mut without = self.notes.files();
         for queue in queues {
             let mut wanted = self.outstanding();
-            let (depth, mut visible) = (queue.depth(), 0);
-            let see = |name: &str| {
-                visible += u64::from(!is_link_name(name) && !name.starts_with('.'));
+            let mut see = |name: &str| {
                 without.remove(name);
-                if !is_link_name(name)
-                    && let Some((stream, at)) = locate(name)
-                {
+                if let Some((stream, at)) = locate(name) {
                     let known = oldest.entry(stream).or_insert(at);
                     *known = at.min(*known);
                     wanted.retain(|number| *number != stream);
                 }
-                // In a queue the first that is met is the oldest; elsewhere there is no order.
-                is_cut = queue.is_ordered() && wanted.is_empty() && depth > COUNTED_MAX;
-                !is_cut
+                wanted.is_empty()
             };
-            queue.names(see)?;
+            // In a queue the first that is met is the oldest; elsewhere there is no order.
+            if let Some((names, is_all)) = queue.oldest() {
+                let mut all_seen = false;
+                names.iter().for_each(|name| all_seen = see(name));
+                is_cut |= !is_all;
+                if is_all || all_seen {
+                    continue;
+                }
+            }
+            let (depth, mut visible) = (queue.depth(), 0);
+            queue.names(|name| {
+                if is_link_name(name) {
+                    return true;
+                }
+                visible += u64::from(!name.starts_with('.'));
+                !(see(name) && queue.is_ordered() && depth > COUNTED_MAX)
+            })?;
             is_held |= depth > visible;
         }
         if !is_cut && !is_held && self.notes.consumed(&without) {

@@ -256,6 +256,17 @@ impl Queue {
         std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
+    /// The oldest names of a queue, those among them that consumers have in hand (`eventfs pop`), and
+    /// whether that is all of them. Nothing for other directories.
+    pub(super) fn oldest(&self) -> Option<(Vec<String>, bool)> {
+        let text = self.attribute("user.eventfs_oldest").filter(|_| self.is_queue)?;
+        let is_all = !text.ends_with(b"//");
+        let names = text.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        // A name that is no UTF-8 is none of ours.
+        let names = names.filter_map(|name| String::from_utf8(name.to_vec()).ok());
+        Some((names.collect(), is_all))
+    }
+
     /// Whether its listing shows the oldest first.
     pub(super) fn is_ordered(&self) -> bool {
         self.is_queue

@@ -157,8 +157,8 @@ impl Sink {
             }
             Class::Record => self.counters.received += 1,
         }
-        if let Some(position) = event.position {
-            self.progress.take(position);
+        if event.position.is_some_and(|position| self.progress.take(position)) {
+            self.progress.begin(&self.places);
         }
         let verdict = self.options.rules.decide(&event.kind, event.class);
         if event.class == Class::Note && !matches!(verdict, Verdict::Drop) {

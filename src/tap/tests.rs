@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::rules::glob;
-use super::{Form, Options, Sink, Start};
+use super::{Form, Options, Resume, Sink, Start};
 use crate::event::{Class, Event, Position, UnixNanos};
 
 /// An event of stream 1.
@@ -76,11 +76,14 @@ fn the_first_position_of_a_stream_is_saved_at_once_and_the_next_ones_wait() {
     let (dir, _) = setup();
     let state = dir.path().join("state");
     let with_state = || Options { state: Some(state.clone()), ..options(dir.path()) };
-    let mut sink = Sink::open(with_state()).unwrap();
+    let mut sink = Sink::open(Options { batch: 50, ..with_state() }).unwrap();
     sink.tick(Instant::now(), &locate);
-    offer(&mut sink, 0..3);
+    (0..3).for_each(|at| sink.offer(&mut event(at)));
+    // As after a kill before anything was written, and in the first second of a tap's life.
+    let known = Sink::open(with_state()).unwrap().starts().to_vec();
+    assert!(matches!(known[..], [Resume { stream: 1, start: Start::At(0), .. }]), "{known:?}");
+    sink.flush();
     sink.tick(Instant::now(), &locate);
-    // As after a kill in the first second of a tap's life.
     let known = Sink::open(with_state()).unwrap().starts().to_vec();
     assert!(matches!(known[..], [ref resume] if resume.stream == 1), "{known:?}");
     let first = fs::read(&state).unwrap();

@@ -108,6 +108,52 @@ fn what_the_output_has_not_accepted_stays_in_the_queue() {
 }
 
 #[test]
+fn a_signal_ends_it_in_order_whether_it_waits_or_works() {
+    if !is_root() {
+        skip("needs root to mount");
+        return;
+    }
+    let mount = Mounted::new();
+    let queue = mount.queue("q");
+    for count in [1, 9_000] {
+        let many: String = (0..count).map(delete).collect();
+        fs::write(queue.join("first"), &many).unwrap();
+        for number in 0..50 {
+            fs::write(queue.join(format!("later-{number:02}")), delete(number)).unwrap();
+        }
+        let mut command = Command::new(EVENTFS);
+        command.args(["export", "robinhood", "--follow"]).arg(&queue);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = spawn(&mut command);
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut documents = vec![document(&mut out)];
+        if count == 1 {
+            // All is exported, and it waits.
+            documents.extend((0..50).map(|_| document(&mut out)));
+            wait_until("an empty queue", || names(&queue).is_empty());
+        }
+        let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
+        documents.extend(rest.split_inclusive("...\n").map(str::to_owned));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let counts = String::from_utf8(output.stderr).unwrap();
+        let counts: serde_json::Value = serde_json::from_str(counts.trim()).expect(&counts);
+        assert_eq!(counts["events"], documents.len());
+        // Each event came out or is still there.
+        let left = names(&queue).into_iter().filter(|name| name.starts_with('l')).count();
+        assert_eq!(documents.len() + left, count + 50, "{left}");
+        assert!(!queue.join("first").exists());
+        for name in names(&queue).into_iter().filter(|name| name.starts_with('l')) {
+            fs::remove_file(queue.join(name)).unwrap();
+        }
+    }
+    mount.end();
+}
+
+#[test]
 fn a_killed_export_gives_everything_back() {
     if !is_root() {
         skip("needs root to mount");

@@ -389,3 +389,39 @@ fn a_write_refused_while_the_event_is_held_removes_it_when_it_is_back() {
         assert!(b.is_clear_without(q, "q"));
     }
 }
+
+#[test]
+fn the_oldest_names_are_told_whoever_has_them_in_hand() {
+    let (mut b, q) = filled();
+    let oldest = |b: &Bench| {
+        let names = b.tree.getxattr(q, b"user.eventfs_oldest").unwrap();
+        String::from_utf8(names).unwrap()
+    };
+    assert_eq!(oldest(&b), "a/b/c/d/e/");
+    let (first, second) = (b.consumer(q), b.consumer(q));
+    assert_eq!(b.take(first, 0, 2), "a b");
+    assert_eq!(b.take(second, 0, 2), "c d");
+    assert_eq!((oldest(&b).as_str(), b.list(q).as_str()), ("a/b/c/d/e/", "e"));
+    b.take(second, 2, 1);
+    assert_eq!(oldest(&b), "a/b/e/");
+    b.take(first, 1, 0);
+    assert_eq!(oldest(&b), "b/e/");
+    b.take(first, 0, 1);
+    b.take(first, 1, 0);
+    b.take(second, 1, 0);
+    assert_eq!(oldest(&b), "");
+    // More than an attribute holds.
+    for number in 0..700 {
+        b.put(q, &format!("{number:0100}"), "");
+    }
+    let names = oldest(&b);
+    assert!(names.len() <= 65_536 && names.ends_with("//"));
+    assert_eq!(names.split('/').filter(|name| !name.is_empty()).count(), 648);
+    // It is read only, and not listed.
+    let set = b.tree.setxattr(q, b"user.eventfs_oldest", b"x", Default::default(), USER, b.now);
+    assert_eq!(set, Err(Reason::NotPermitted));
+    let removed = b.tree.removexattr(q, b"user.eventfs_oldest", USER, b.now);
+    assert_eq!(removed, Err(Reason::NotPermitted));
+    let listed = b.tree.listxattr(q).unwrap();
+    assert!(!listed.contains(&b"user.eventfs_oldest".to_vec()));
+}

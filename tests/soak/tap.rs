@@ -188,7 +188,7 @@ impl Scene<'_> {
         let mut command = Command::new(EVENTFS);
         command.args(["tap", "beegfs", "--sticky", "--socket"]).arg(&self.socket);
         command.arg("--queue").arg(self.places.point.join("tap"));
-        command.arg("--state").arg(self.places.work.join("state"));
+        command.arg("--state").arg(self.state());
         command.args(["--batch", &self.batch.to_string()]);
         start(&mut command, None, &self.places.work.join("tap-errors"))
     }
@@ -199,6 +199,10 @@ impl Scene<'_> {
         command.arg(self.places.point.join("tap"));
         let (output, errors) = (self.output(), self.places.work.join("pop-errors"));
         start(&mut command, Some(&output), &errors)
+    }
+
+    fn state(&self) -> PathBuf {
+        self.places.work.join("state")
     }
 
     fn output(&self) -> PathBuf {
@@ -217,7 +221,8 @@ impl Scene<'_> {
             end(&mut self.tap);
             self.tally.tap.taps_killed += 1;
             self.seen.kills.push(Instant::now());
-            if self.rng.once_in(3) {
+            // A tap that never began knows of nothing that it could miss.
+            if self.rng.once_in(3) && self.state().exists() {
                 self.overwrite();
             }
         }

@@ -167,6 +167,47 @@ fn a_filesystem_that_is_killed_before_the_first_file_gets_all_that_was_sent() {
 }
 
 #[test]
+fn what_consumers_have_in_hand_is_not_consumed_and_all_before_it_is() {
+    let (site, point) = (Site::new(), Site::new());
+    let point = point.dir.path();
+    let (queue, state) = (point.join("q"), site.path("state"));
+    let mut daemon = mount_again(point);
+    let tap = site.tap(&queue, &["--sticky", "--state", state.to_str().unwrap()]);
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 40);
+    wait_for_events(&queue, 40);
+    let unconsumed = |expected: &str| {
+        let expected = format!("\"unconsumed\":{expected}");
+        wait_until(&expected, || fs::read_to_string(&state).is_ok_and(|s| s.contains(&expected)));
+    };
+    let mut slow = eventfs::client::Consumer::open(&queue).unwrap();
+    let mut quick = eventfs::client::Consumer::open(&queue).unwrap();
+    assert_eq!(slow.take(0, 10).unwrap().len(), 10);
+    assert_eq!(quick.take(0, 10).unwrap().len(), 10);
+    quick.take(10, 20).unwrap();
+    // The slow one has the first ten, the quick one the last twenty; those between are consumed.
+    server.burst(1);
+    unconsumed("0");
+    slow.take(10, 0).unwrap();
+    unconsumed("20");
+    // There is always something in somebody's hands, and still it goes on.
+    for round in 1..4 {
+        server.burst(20);
+        wait_until("the burst", || queue.join(file(40 + 20 * round)).exists());
+        quick.take(if round == 1 { 20 } else { 10 }, 10).unwrap();
+        let next = 40 + (round - 1) * 10;
+        unconsumed(&next.to_string());
+    }
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    drop((slow, quick));
+    let mut daemon = mount_again(point);
+    wait_until("what was in hand and what was not", || numbers(&queue, 12).len() == 41);
+    assert_numbers(&queue, 12, 60..101);
+    tap.end();
+    unmount(point, &mut daemon);
+}
+
+#[test]
 fn a_gap_that_nobody_consumed_outlives_the_filesystem() {
     let (site, point) = (Site::new(), Site::new());
     let point = point.dir.path();

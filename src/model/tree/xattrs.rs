@@ -7,9 +7,9 @@ use crate::model::error::{Outcome, Reason};
 use crate::model::inode::{Ino, Node};
 use crate::model::limits::{NAME_BYTES_MAX, XATTR_NAMES_BYTES_MAX, XATTR_VALUE_BYTES_MAX};
 use crate::model::owner::OwnerId;
-use crate::model::queue::{Overflow, Queue, Xattrs};
+use crate::model::queue::{Overflow, Queue, State, Xattrs};
 use crate::model::quota::Charge;
-use crate::model::slab::Key;
+use crate::model::slab::{Key, NIL};
 use crate::model::xattr::{CONTROLS, Control, Counter, Meaning, SEQ, meaning, number, overflow};
 
 /// What `setxattr` demands of the attribute's existence.
@@ -67,9 +67,30 @@ impl Tree {
     fn queue_xattr(&self, key: Key, name: &[u8]) -> Outcome<Vec<u8>> {
         let queue = self.queues.get(key).ok_or(Reason::NotFound)?;
         match meaning(name) {
+            Meaning::Control(Control::Oldest) => Ok(self.oldest_names(queue)),
             Meaning::Control(control) => queue.control(control).ok_or(Reason::NoAttribute),
             _ => queue.xattrs.get(name).map(|v| v.to_vec()).ok_or(Reason::NoAttribute),
         }
+    }
+
+    /// As many of the oldest names as an attribute takes.
+    fn oldest_names(&self, queue: &Queue) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut at = queue.events.first;
+        while at != NIL {
+            let entry = self.entry(at);
+            if entry.is_live() || entry.state() == State::Held {
+                let name = entry.name.as_bytes();
+                if names.len() + name.len() + 2 > XATTR_VALUE_BYTES_MAX {
+                    names.push(b'/');
+                    break;
+                }
+                names.extend_from_slice(name);
+                names.push(b'/');
+            }
+            at = entry.next;
+        }
+        names
     }
 
     /// The names of all attributes of an inode.
@@ -167,7 +188,7 @@ impl Tree {
                 self.queue_mut(key).ttl_seconds = number(value)?;
                 self.arm_expiry(key);
             }
-            Control::Counter(_) => return Err(Reason::NotPermitted),
+            Control::Counter(_) | Control::Oldest => return Err(Reason::NotPermitted),
         }
         self.queue_mut(key).ctime = now.wall_ns;
         Ok(())
@@ -197,7 +218,9 @@ impl Tree {
     fn reset_control(&mut self, key: Key, control: Control, now: Now) -> Outcome<()> {
         match control {
             Control::Sticky => self.end_sticky(key, now),
-            Control::Owner | Control::Counter(_) => return Err(Reason::NotPermitted),
+            Control::Owner | Control::Counter(_) | Control::Oldest => {
+                return Err(Reason::NotPermitted);
+            }
             Control::MaxEvents => self.queue_mut(key).max_events = 0,
             Control::MaxBytes => self.queue_mut(key).max_bytes = 0,
             Control::Overflow => self.queue_mut(key).overflow = Overflow::Reject,
@@ -298,7 +321,7 @@ impl Queue {
     fn control(&self, control: Control) -> Option<Vec<u8>> {
         match control {
             Control::Sticky => self.fate.is_sticky().then(|| b"1".to_vec()),
-            Control::Owner => None,
+            Control::Owner | Control::Oldest => None,
             Control::MaxEvents => Some(decimal(self.max_events)),
             Control::MaxBytes => Some(decimal(self.max_bytes)),
             Control::Overflow => Some(match self.overflow {
