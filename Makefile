@@ -43,7 +43,7 @@ DEBFLAGS ?=
 # How long the soak takes.
 MINUTES  ?= 1
 
-.PHONY: all demo test soak conformance bench fuzz check install uninstall clean dist deb
+.PHONY: all demo test soak conformance bench fuzz deny check install uninstall clean dist deb
 
 all:
 	$(CARGO) build --release $(CARGOFLAGS)
@@ -77,6 +77,10 @@ bench:
 # Every fuzz target for so many seconds; what is found lies in fuzz/artifacts.
 fuzz:
 	contrib/fuzz.sh $(or $(SECONDS),5)
+
+# What we depend on: licences, versions, sources, and advisories where their database can be had.
+deny:
+	contrib/deny.sh
 
 # mandoc's word on references depends on which pages the machine has: not ours to mend.
 check:
