@@ -1,6 +1,9 @@
 //! The fuzz targets without a fuzzer: every property over its seeds and over seeds that were damaged, a
 //! little of each. `make fuzz` looks for longer, with coverage to guide it.
 
+#[path = "model/play/mod.rs"]
+mod play;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,7 @@ fn properties() -> BTreeMap<&'static str, Property> {
         ("gluster_message", gluster::property::message_becomes_one_event),
         ("gluster_webhook", gluster::property::webhook_becomes_one_event),
         ("hestia_feed", hestia::property::pieces_make_no_difference),
+        ("model_operations", play::bytes::operations),
         ("mount_options", config::check::options),
         ("quota_file", config::check::quota_file),
         ("storage_config", storage::check::config),

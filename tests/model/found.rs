@@ -4,7 +4,7 @@ use eventfs::model::limits::SECOND_NS;
 use eventfs::model::quota::Quota;
 use eventfs::model::{Change, Ino, OwnerId, Reason, SetAttr, Settings};
 
-use super::bench::{Bench, USER};
+use super::play::bench::{Bench, USER};
 
 #[test]
 fn two_links_in_one_queue_count_twice_when_the_file_grows() {
@@ -81,8 +81,8 @@ fn a_spoiled_file_is_removed_though_a_reader_stands_on_its_old_place() {
     let q = b.queue("q");
     let dir = b.tree.opendir(q).unwrap();
     spoil(&mut b, q, ".x", |b| {
-        super::listing::lines(&mut b.tree, dir, (1 << 62) - 1, 1);
-        super::listing::lines(&mut b.tree, dir, 1 << 62, 1);
+        super::play::listing::lines(&mut b.tree, dir, (1 << 62) - 1, 1);
+        super::play::listing::lines(&mut b.tree, dir, 1 << 62, 1);
         b.rename((q, ".x"), (q, "x")).unwrap();
     });
     assert_eq!(b.list(q), "");

@@ -2,54 +2,10 @@
 
 use eventfs::model::limits::SECOND_NS;
 use eventfs::model::quota::Quota;
-use eventfs::model::{
-    Caller, Cause, Change, HandleId, Ino, Outcome, OwnerId, Powers, Reason, Settings, Taken, Taker,
-    Want,
-};
+use eventfs::model::{Cause, Change, Ino, OwnerId, Reason, Settings, Taken};
 
-use super::bench::{Bench, USER};
-use super::listing;
-
-const WANT: Want = Want { events_max: 100, bytes_max: 16 << 10, event_bytes: 32 };
-
-impl Bench {
-    /// A consumer of a queue.
-    pub(super) fn consumer(&mut self, queue: Ino) -> HandleId {
-        self.tree.opendir(queue).unwrap()
-    }
-
-    pub(super) fn take_by(
-        &mut self,
-        id: HandleId,
-        confirmed: usize,
-        events_max: u32,
-        who: Caller,
-    ) -> Outcome<Vec<Taken>> {
-        let want = Want { events_max, ..WANT };
-        self.tree.take(id, confirmed, want, &Taker::new(who, &Powers::default), self.now)
-    }
-
-    /// Confirms and takes; the names in one line.
-    pub(super) fn take(&mut self, id: HandleId, confirmed: usize, events_max: u32) -> String {
-        let taken = self.take_by(id, confirmed, events_max, USER).unwrap();
-        let names = taken.into_iter().map(|event| String::from_utf8(event.name).unwrap());
-        names.collect::<Vec<_>>().join(" ")
-    }
-
-    pub(super) fn close_consumer(&mut self, id: HandleId) {
-        self.tree.releasedir(id, self.now);
-    }
-
-    /// Removes what is there, and says whether nothing at all is left.
-    pub(super) fn is_clear_without(&mut self, queue: Ino, name: &str) -> bool {
-        for entry in self.list(queue).split(' ').filter(|entry| !entry.is_empty()) {
-            self.unlink(queue, entry).unwrap();
-        }
-        self.tree.rmdir(Ino::ROOT, name.as_bytes(), self.now).unwrap();
-        self.tree.forget(queue, 99);
-        self.tree.is_clear()
-    }
-}
+use super::play::bench::{Bench, USER};
+use super::play::listing;
 
 /// A queue with events `a` to `e`, each with its name as content.
 pub(super) fn filled() -> (Bench, Ino) {

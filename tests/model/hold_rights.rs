@@ -5,8 +5,8 @@ use eventfs::model::{
     Want,
 };
 
-use super::bench::{Bench, ROOT, USER};
 use super::hold::filled;
+use super::play::bench::{Bench, ROOT, USER};
 
 const OTHER: Caller = Caller { uid: 8, gid: 80 };
 const GROUP: Caller = Caller { uid: 8, gid: 70 };

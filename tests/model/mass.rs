@@ -3,8 +3,8 @@
 use eventfs::model::limits::{SECOND_NS, SWEEP_ENTRIES_MAX};
 use eventfs::model::{Change, Ino, OwnerId, Reason, SetAttr};
 
-use super::bench::{Bench, USER};
-use super::listing::lines;
+use super::play::bench::{Bench, USER};
+use super::play::listing::lines;
 
 fn fill(b: &mut Bench, q: Ino, count: usize) {
     for number in 0..count {

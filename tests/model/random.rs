@@ -4,8 +4,10 @@ use eventfs::model::Settings;
 use eventfs::model::quota::Quotas;
 use proptest::prelude::*;
 
-use super::driver::World;
-use super::ops::{Op, Setting, busy_reading, crowd, op, scene};
+use super::play::bytes;
+use super::play::driver::play;
+use super::play::ops::{Op, Setting};
+use super::strategies::{busy_reading, crowd, op, scene};
 
 /// `PROPTEST_CASES`, or 512.
 fn config() -> ProptestConfig {
@@ -17,16 +19,20 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Plays a scene to its end.
-pub(crate) fn play(settings: Settings, quotas: [Quotas; 3], ops: &[Op]) {
-    let mut world = World::new(settings, quotas);
-    // Two queues to begin with, so that little is lost on a scene that makes none.
-    world.step(&Op::Mkdir { name: 0, setgid: false, owner: Some(0), who: 1 });
-    world.step(&Op::Mkdir { name: 1, setgid: false, owner: None, who: 0 });
-    for op in ops {
-        world.step(op);
-    }
-    world.finish();
+#[test]
+fn bytes_are_read_as_their_description_says() {
+    let text = b"S1-L1533p0031 # p9999\n?l0100\nx/311u0";
+    let (settings, quotas, ops) = bytes::scene(text);
+    assert_eq!((settings.events_max, quotas[1].groups[&20].max_bytes), (None, Some(3)));
+    let told: Vec<String> = ops.iter().map(|op| format!("{op:?}")).collect();
+    assert_eq!(
+        told,
+        [
+            "Put { queue: 0, name: 0, len: 3, who: 1 }",
+            "Link { file: 0, queue: 1, name: 0, who: 0 }",
+            "Control { queue: 255, what: Overflow, value: 1, who: 1 }",
+        ]
+    );
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use eventfs::model::limits::SECOND_NS;
 use eventfs::model::{Cause, Change, Fate, Ino, Kind, OwnerId, Reason, Settings, XattrFlags};
 
-use super::bench::{Bench, ROOT, USER};
+use super::play::bench::{Bench, ROOT, USER};
 
 fn ends(b: &mut Bench, q: Ino) -> (String, String) {
     (b.points(q, "head").unwrap(), b.points(q, "tail").unwrap())

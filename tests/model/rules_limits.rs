@@ -7,7 +7,7 @@ use eventfs::model::limits::{
 use eventfs::model::quota::{Quota, Quotas};
 use eventfs::model::{Caller, Cause, Ino, Reason, SetAttr, Settings};
 
-use super::bench::{Bench, ROOT, USER};
+use super::play::bench::{Bench, ROOT, USER};
 
 const OVER: Reason = Reason::OverQuota;
 

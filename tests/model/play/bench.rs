@@ -2,14 +2,17 @@
 
 use eventfs::model::quota::{Quota, Quotas};
 use eventfs::model::{
-    Attr, Caller, Cause, Change, HandleId, Ino, Mode, Now, Outcome, OwnerId, SetAttr, Settings,
-    Tree, XattrFlags,
+    Attr, Caller, Cause, Change, HandleId, Ino, Mode, Now, Outcome, OwnerId, Powers, SetAttr,
+    Settings, Taken, Taker, Tree, Want, XattrFlags,
 };
 
 use super::listing;
 
 pub(crate) const ROOT: Caller = Caller::ROOT;
 pub(crate) const USER: Caller = Caller { uid: 7, gid: 70 };
+
+/// All that a consumer asks for, where a test names no number.
+pub(crate) const WANT: Want = Want { events_max: 100, bytes_max: 16 << 10, event_bytes: 32 };
 
 const READ_WRITE: Mode = Mode { reads: true, writes: true, truncates: false };
 
@@ -170,5 +173,44 @@ impl Bench {
             _ => None,
         };
         self.tree.take_changes().into_iter().filter_map(name).collect()
+    }
+}
+
+impl Bench {
+    /// A consumer of a queue.
+    pub(crate) fn consumer(&mut self, queue: Ino) -> HandleId {
+        self.tree.opendir(queue).unwrap()
+    }
+
+    pub(crate) fn take_by(
+        &mut self,
+        id: HandleId,
+        confirmed: usize,
+        events_max: u32,
+        who: Caller,
+    ) -> Outcome<Vec<Taken>> {
+        let want = Want { events_max, ..WANT };
+        self.tree.take(id, confirmed, want, &Taker::new(who, &Powers::default), self.now)
+    }
+
+    /// Confirms and takes; the names in one line.
+    pub(crate) fn take(&mut self, id: HandleId, confirmed: usize, events_max: u32) -> String {
+        let taken = self.take_by(id, confirmed, events_max, USER).unwrap();
+        let names = taken.into_iter().map(|event| String::from_utf8(event.name).unwrap());
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    pub(crate) fn close_consumer(&mut self, id: HandleId) {
+        self.tree.releasedir(id, self.now);
+    }
+
+    /// Removes what is there, and says whether nothing at all is left.
+    pub(crate) fn is_clear_without(&mut self, queue: Ino, name: &str) -> bool {
+        for entry in self.list(queue).split(' ').filter(|entry| !entry.is_empty()) {
+            self.unlink(queue, entry).unwrap();
+        }
+        self.tree.rmdir(Ino::ROOT, name.as_bytes(), self.now).unwrap();
+        self.tree.forget(queue, 99);
+        self.tree.is_clear()
     }
 }

@@ -553,3 +553,15 @@ impl World {
         Some(())
     }
 }
+
+/// Plays a scene to its end.
+pub(crate) fn play(settings: Settings, quotas: [Quotas; 3], ops: &[Op]) {
+    let mut world = World::new(settings, quotas);
+    // Two queues to begin with, so that little is lost on a scene that makes none.
+    world.step(&Op::Mkdir { name: 0, setgid: false, owner: Some(0), who: 1 });
+    world.step(&Op::Mkdir { name: 1, setgid: false, owner: None, who: 0 });
+    for op in ops {
+        world.step(op);
+    }
+    world.finish();
+}
