@@ -1,6 +1,7 @@
 //! The same fact told by several nodes: same event, same message, within some seconds.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use serde_json::Value;
 
@@ -11,11 +12,15 @@ use crate::event::{Class, Event};
 /// Most facts remembered at once; a flood of different ones forgets the oldest, and then merges less.
 const FACTS_MAX: usize = 100_000;
 
+/// Most nodes remembered of one fact; what more of them tell is merged too.
+const NODES_MAX: usize = 256;
+
 /// Knows what was told within the window.
 #[derive(Debug)]
 pub struct Merger {
     window_ns: u64,
-    told: HashMap<String, Told>,
+    told: HashMap<Digest, Told>,
+    keys: [RandomState; 2],
     /// Facts told since the last sweep; sweeping costs the size of the table.
     since_sweep: usize,
 }
@@ -24,13 +29,22 @@ pub struct Merger {
 #[derive(Debug)]
 struct Told {
     first_ns: u64,
-    nodes: Vec<String>,
+    nodes: Vec<u64>,
 }
+
+/// What is remembered of a text that anybody may have written, of any length. Two keyed hashes, so that
+/// nobody can make two texts the same.
+type Digest = [u64; 2];
 
 impl Merger {
     /// With a window of this many nanoseconds, counted from the first telling.
     pub fn new(window_ns: u64) -> Self {
-        Self { window_ns, told: HashMap::new(), since_sweep: 0 }
+        Self {
+            window_ns,
+            told: HashMap::new(),
+            keys: [(); 2].map(|()| RandomState::new()),
+            since_sweep: 0,
+        }
     }
 
     /// Whether the fact was told before, by somebody else. A command or a local event that the *same* node
@@ -40,13 +54,15 @@ impl Merger {
             return false;
         }
         let Some((fact, node)) = fact(event) else { return false };
+        let fact: Digest = self.keys.each_ref().map(|key| key.hash_one(&fact));
+        let node = self.keys[0].hash_one(&node);
         let by_processes = category_of(&event.kind).is_none_or(|c| c == Category::Cluster);
         if let Some(told) = self.told.get_mut(&fact)
             && now_ns.saturating_sub(told.first_ns) < self.window_ns
         {
             let known = told.nodes.contains(&node);
             if by_processes || !known {
-                if !known {
+                if !known && told.nodes.len() < NODES_MAX {
                     told.nodes.push(node);
                 }
                 return true;
@@ -122,6 +138,16 @@ mod tests {
         assert!(!merger.repeats(&told("1 3 name=v;force=0", "a"), 0));
         assert!(!merger.repeats(&told("2 3 name=v;force=0", "a"), SECOND));
         assert!(merger.repeats(&told("2 3 name=v;force=0", "b"), SECOND));
+    }
+
+    #[test]
+    fn nodes_of_a_fact_are_bounded_and_all_are_merged() {
+        let mut merger = Merger::new(SECOND);
+        assert!(!merger.repeats(&told("1 80 volume=v", "first"), 0));
+        for node in 0..2 * NODES_MAX {
+            assert!(merger.repeats(&told("1 80 volume=v", &node.to_string()), 0));
+        }
+        assert!(merger.told.values().all(|told| told.nodes.len() == NODES_MAX));
     }
 
     #[test]

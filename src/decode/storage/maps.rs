@@ -7,6 +7,10 @@ use super::found::{Fields, Found, Severity, System};
 /// Maps that are followed; a machine with more has other worries.
 const MAPS_MAX: usize = 65_536;
 
+/// Failed paths that are remembered, of all maps together; more count only where the event says how many are
+/// left.
+const PATHS_MAX: usize = 65_536;
+
 #[derive(Debug, Default)]
 struct Map {
     failed: BTreeSet<String>,
@@ -17,6 +21,8 @@ struct Map {
 #[derive(Debug, Default)]
 pub struct Maps {
     maps: HashMap<String, Map>,
+    /// Failed ones in all of them.
+    paths: usize,
 }
 
 impl Maps {
@@ -34,11 +40,13 @@ impl Maps {
         }
         let state = self.maps.entry(map.to_owned()).or_default();
         if !is_down {
-            state.failed.remove(&found.device);
+            self.paths -= usize::from(state.failed.remove(&found.device));
             state.all_down = false;
             return false;
         }
-        state.failed.insert(found.device.clone());
+        if self.paths < PATHS_MAX {
+            self.paths += usize::from(state.failed.insert(found.device.clone()));
+        }
         let gone = match found.fields.text("nr_valid_paths") {
             Some(left) => left == "0",
             None => {
@@ -107,6 +115,19 @@ mod tests {
             !maps.follow(&path("DM_MPATH_PATH_DOWN", "8:0", None), "n", || 0),
             "nobody knows how many"
         );
+    }
+
+    #[test]
+    fn failed_paths_are_bounded() {
+        let mut maps = Maps::default();
+        let down = |device: usize| path("DM_MPATH_PATH_DOWN", &device.to_string(), None);
+        for device in 0..PATHS_MAX + 9 {
+            assert!(!maps.follow(&down(device), "m", || usize::MAX));
+        }
+        assert_eq!((maps.paths, maps.maps["m"].failed.len()), (PATHS_MAX, PATHS_MAX));
+        maps.follow(&path("DM_MPATH_PATH_UP", "7", None), "m", || usize::MAX);
+        assert_eq!(maps.paths, PATHS_MAX - 1);
+        assert!(maps.follow(&path("DM_MPATH_PATH_DOWN", "x", Some("0")), "m", || usize::MAX));
     }
 
     #[test]

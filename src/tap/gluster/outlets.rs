@@ -22,6 +22,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// Frames remembered of what is in no file yet.
 const UNWRITTEN_MAX: usize = 100_000;
 
+/// Bytes of them.
+const UNWRITTEN_BYTES_MAX: usize = 64 << 20;
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Outlets {
@@ -29,12 +32,30 @@ pub(super) struct Outlets {
     peers: Arc<Peers>,
     subscribers: Vec<Subscriber>,
     /// Events that the sink may still have in memory, oldest first.
-    unwritten: VecDeque<Frame>,
+    unwritten: Unwritten,
     publisher: Option<Publisher>,
     publish: publish::Settings,
     /// URLs of the command line.
     own: Webhooks,
     floor: u64,
+}
+
+/// Frames of what may be in no file yet, the newest.
+#[derive(Debug, Default)]
+struct Unwritten {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+}
+
+impl Unwritten {
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.text.len();
+        self.frames.push_back(frame);
+        while self.frames.len() > UNWRITTEN_MAX || self.bytes > UNWRITTEN_BYTES_MAX {
+            let Some(oldest) = self.frames.pop_front() else { return };
+            self.bytes -= oldest.text.len();
+        }
+    }
 }
 
 /// What the outlets begin with.
@@ -62,7 +83,7 @@ impl Outlets {
             server: None,
             peers: Arc::clone(&peers),
             subscribers: Vec::new(),
-            unwritten: VecDeque::new(),
+            unwritten: Unwritten::default(),
             publisher: None,
             own: own_hooks(&options.publish)?,
             publish: options.publish.clone(),
@@ -151,27 +172,24 @@ impl Outlets {
             return;
         }
         if !sink.has_waiting() {
-            self.unwritten.clear();
+            self.unwritten = Unwritten::default();
         }
         if let Some(frame) = Frame::new(&event.data, number) {
             self.subscribers.retain(|subscriber| subscriber.send(&frame));
-            if self.unwritten.len() >= UNWRITTEN_MAX {
-                self.unwritten.pop_front();
-            }
-            self.unwritten.push_back(frame);
+            self.unwritten.push(frame);
         }
     }
 
     /// A client that gets every event after number `upto` from now on.
     pub(super) fn subscribe(&mut self, subscriber: Subscriber, upto: u64, sink: &Sink) -> Snapshot {
         if !sink.has_waiting() {
-            self.unwritten.clear();
+            self.unwritten = Unwritten::default();
         }
         self.subscribers.push(subscriber);
         let first = |place: &Vec<PathBuf>| place.first().cloned();
         Snapshot {
             upto,
-            unwritten: self.unwritten.iter().cloned().collect(),
+            unwritten: self.unwritten.frames.iter().cloned().collect(),
             directories: sink.options().places.iter().filter_map(first).collect(),
         }
     }
@@ -247,4 +265,24 @@ fn own_hooks(settings: &publish::Settings) -> Result<Webhooks, Failure> {
     let credentials =
         Credentials { token: first(&settings.token_file)?, secret: first(&settings.secret_file)? };
     Ok(settings.urls.iter().map(|url| (url.clone(), credentials.clone())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_what_is_in_no_file_are_bounded_in_number_and_bytes() {
+        let mut unwritten = Unwritten::default();
+        let small = Frame::new(b"{}", 1).unwrap();
+        for _ in 0..UNWRITTEN_MAX + 5 {
+            unwritten.push(small.clone());
+        }
+        assert_eq!(unwritten.frames.len(), UNWRITTEN_MAX);
+        let large = Frame { seq: 2, text: "x".repeat(UNWRITTEN_BYTES_MAX / 2).into() };
+        for _ in 0..3 {
+            unwritten.push(large.clone());
+        }
+        assert_eq!((unwritten.frames.len(), unwritten.bytes), (2, UNWRITTEN_BYTES_MAX));
+    }
 }
