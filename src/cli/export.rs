@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use super::output::Output;
 use super::waiting::Waiting;
 use crate::client::Consumer;
 use crate::decode::hestia::Recent;
-use crate::export::{Exporter, Handles, Settings};
+use crate::export::{Exporter, Handles, LINE_BYTES_MAX, Settings};
 use crate::sys::background::flag_at;
 use crate::sys::handle::handle_of;
 
@@ -145,14 +145,10 @@ impl Export {
 
     fn lines(&mut self, input: &mut dyn BufRead, name: &str) -> Result<(), Failed> {
         let mut line = Vec::new();
-        loop {
-            line.clear();
-            match input.read_until(b'\n', &mut line) {
-                Ok(0) => return Ok(()),
-                Ok(_) => self.put(&line)?,
-                Err(error) => return Err(Failed::io(name, &error)),
-            }
+        while read_line(input, &mut line).map_err(|error| Failed::io(name, &error))? {
+            self.put(&line)?;
         }
+        Ok(())
     }
 
     fn file(&mut self, path: &Path) -> Result<(), Failed> {
@@ -183,8 +179,8 @@ impl Export {
         if !is_event || name.as_bytes().starts_with(b".") {
             return Ok(());
         }
-        match fs::read(&path) {
-            Ok(content) => self.put(&content),
+        match File::open(&path) {
+            Ok(file) => self.lines(&mut BufReader::new(file), &path.display().to_string()),
             // Consumed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Failed::io(path.display(), &error)),
@@ -239,6 +235,16 @@ impl Export {
             }
         }
     }
+}
+
+/// The next line; of one that is longer than the exporter reads, what shows that. False at the end.
+fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    input.take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', line)?;
+    if line.len() > LINE_BYTES_MAX && line.last() != Some(&b'\n') {
+        input.skip_until(b'\n')?;
+    }
+    Ok(!line.is_empty())
 }
 
 enum Trouble {

@@ -62,6 +62,10 @@ pub struct Counts {
     pub renames: u64,
 }
 
+/// Longest line that is read, bytes: several times what a tap makes of its longest input. Longer ones are
+/// counted as unreadable.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
+
 /// Turns events, line by line, into documents.
 pub struct Exporter {
     settings: Settings,
@@ -111,12 +115,10 @@ impl Exporter {
             return;
         }
         self.counts.events += 1;
-        let (input, left_out) = match input::read(line) {
-            Ok(read) => read,
-            Err(()) => {
-                self.counts.unreadable += 1;
-                return;
-            }
+        let read = if line.len() > LINE_BYTES_MAX { Err(()) } else { input::read(line) };
+        let Ok((input, left_out)) = read else {
+            self.counts.unreadable += 1;
+            return;
         };
         self.counts.left_out += left_out;
         match self.compose(input) {

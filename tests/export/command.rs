@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use eventfs::export::LINE_BYTES_MAX;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -133,4 +134,18 @@ fn an_output_that_closes_is_a_failure() {
     let done = Done::of(&output);
     assert_eq!(done.code, Some(1));
     assert!(done.stderr.starts_with("eventfs: standard output: Broken pipe"), "{}", done.stderr);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_unreadable_and_its_neighbours_are_not() {
+    let record =
+        |pad: usize| format!(r#"{{"kind":"delete","id":"eA==","pad":"{}"}}"#, "p".repeat(pad));
+    let lines = [record(0), record(LINE_BYTES_MAX), record(1)].join("\n");
+    let directory = TempDir::new().expect("directory");
+    fs::write(directory.path().join("batch.json"), &lines).expect("file");
+    let path = directory.path().to_str().expect("UTF-8");
+    for done in [export(&[], &lines), export(&[path], "")] {
+        assert_eq!((done.code, done.count("events"), done.count("unreadable")), (Some(0), 3, 1));
+        assert_eq!((done.count("documents"), done.yaml.matches("--- !delete").count()), (2, 2));
+    }
 }

@@ -127,3 +127,14 @@ fn operations_become_plain_values_for_an_old_robinhood() {
     assert_eq!(xattrs.at(&["d", "other"]), Some("x"));
     assert_eq!(done.count("left_out"), 1);
 }
+
+#[test]
+fn what_is_nested_too_deeply_is_left_out_or_unreadable() {
+    let nested = |depth: usize| {
+        let (open, close) = (r#"{"seq":["#.repeat(depth), "]}".repeat(depth));
+        format!(r#"{{"kind":"upsert","id":"eA==","xattrs":[["a",{open}{close}]]}}"#)
+    };
+    let done = export(&[], &[nested(2), nested(70), nested(100_000)].join("\n"));
+    assert_eq!((done.code, done.count("events"), done.count("unreadable")), (Some(0), 3, 2));
+    assert_eq!(done.count("documents"), 1);
+}

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+/// Longest key that is remembered, bytes: robinhood's ids end there, those of today's systems have some tens.
+const KEY_BYTES_MAX: usize = 1_024;
+
 /// Two generations: what is used moves to the young one; when that is full, the old one is dropped.
-/// Holds at most `capacity` entries, and never fewer than the half of it that was used last.
+/// Holds at most `capacity` entries, and never fewer than the half of it that was used last. A key longer than
+/// 1 KiB is not remembered: whoever chooses the keys does not choose the memory.
 #[derive(Debug)]
 pub struct Recent<K, V> {
     young: HashMap<K, V>,
@@ -12,7 +16,7 @@ pub struct Recent<K, V> {
     capacity: usize,
 }
 
-impl<K: Eq + Hash, V> Recent<K, V> {
+impl<K: AsRef<[u8]> + Eq + Hash, V> Recent<K, V> {
     /// An empty table.
     pub fn new(capacity: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), capacity }
@@ -20,6 +24,9 @@ impl<K: Eq + Hash, V> Recent<K, V> {
 
     /// Remembers a value, and returns the one that it replaces.
     pub fn put(&mut self, key: K, value: V) -> Option<V> {
+        if key.as_ref().len() > KEY_BYTES_MAX {
+            return None;
+        }
         let before = self.old.remove(&key);
         if self.young.len() >= (self.capacity / 2).max(1) && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
@@ -76,5 +83,15 @@ mod tests {
         assert_eq!(recent.remove("often"), Some(7));
         assert_eq!(recent.get("often"), None);
         assert!(!recent.is_empty());
+    }
+
+    #[test]
+    fn a_key_that_is_too_long_is_not_remembered() {
+        let mut recent = Recent::new(100);
+        let key = |length| "k".repeat(length);
+        assert_eq!(recent.put(key(KEY_BYTES_MAX), 1), None);
+        assert_eq!(recent.put(key(KEY_BYTES_MAX + 1), 2), None);
+        assert_eq!((recent.get(&key(KEY_BYTES_MAX)), recent.len()), (Some(&1), 1));
+        assert_eq!(recent.get(&key(KEY_BYTES_MAX + 1)), None);
     }
 }

@@ -63,6 +63,9 @@ pub(super) struct Scalar<'a> {
     pub(super) tag: Tag,
 }
 
+/// The parser stops at the first event that is too much. Only where a key may stand it looks ahead: `[` or `{`
+/// there is scanned to its end, which for 1 MiB takes it 0.1 to 0.3 s. Whether a bracket is one, and not a part
+/// of some text, only such a scanner can tell, so nothing cheaper stands before it.
 pub(super) struct Walk<'a> {
     parser: Parser<'a, StrInput<'a>>,
     limits: Limits,
