@@ -1,6 +1,7 @@
 # make demo    set up, build, show the filesystem at work
 # make test    set up, run all tests
 # make soak    look for losses under kills, MINUTES=1
+# make deny    what is depended on: licences, versions, sources, known holes
 # make conformance    well known testers of filesystems, QUICK=1 and TOOLS="fsx fio" for a part
 # make install DESTDIR= PREFIX=/usr/local
 # make deb     a Debian package in dist/

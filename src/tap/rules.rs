@@ -137,4 +137,14 @@ mod tests {
         assert_eq!(rules.decide("b", Class::Record), Verdict::Place(0));
         assert!(glob("[").is_err());
     }
+
+    #[test]
+    fn types_that_peers_make_up_are_not_all_remembered() {
+        let mut rules = rules(&[(true, "a.*")]);
+        for number in 0..2 * KNOWN_MAX {
+            assert!(passes(&mut rules, &format!("a.{number}")));
+            assert!(!passes(&mut rules, &format!("b.{number}")));
+        }
+        assert!(rules.known.iter().map(|known| known.len()).sum::<usize>() <= KNOWN_MAX);
+    }
 }

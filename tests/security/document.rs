@@ -56,6 +56,35 @@ fn every_cell_of_the_tables_is_tried() {
     same("root", root::ROWS);
 }
 
+/// Whether a word is the name of a constant; error numbers have no `_`.
+fn is_constant(word: &str) -> bool {
+    word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+fn sources(dir: &Path, all: &mut String) {
+    for entry in fs::read_dir(dir).expect("src") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else {
+            all.push_str(&fs::read_to_string(path).expect("source"));
+        }
+    }
+}
+
+#[test]
+fn every_constant_that_the_document_names_exists() {
+    let mut code = String::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
+    let text = text();
+    let constants: Vec<&str> =
+        text.split('`').skip(1).step_by(2).filter(|quoted| is_constant(quoted)).collect();
+    assert!(constants.len() >= 30, "only {} constants: has the form changed?", constants.len());
+    for constant in constants {
+        assert!(code.contains(&format!("const {constant}:")), "no constant {constant}");
+    }
+}
+
 #[test]
 fn every_test_that_the_document_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

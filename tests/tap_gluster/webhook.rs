@@ -210,3 +210,27 @@ fn peers_are_listed() {
     assert_eq!(body[1], json!({"uuid": "n", "hostname": "127.0.0.1", "posts": true}));
     tap.end();
 }
+
+#[test]
+fn who_begins_and_does_not_go_on_is_closed_after_a_time() {
+    let place = Place::new();
+    let (tap, port) = server(&place, &[]);
+    // Half a head, half a body, and nothing at all.
+    let beginnings: [&[u8]; 3] =
+        [b"POST / HT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{", b""];
+    let mut streams: Vec<TcpStream> = Vec::new();
+    for beginning in beginnings {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+        stream.write_all(beginning).expect("write");
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("timeout");
+        streams.push(stream);
+    }
+    for (stream, beginning) in streams.iter_mut().zip(beginnings) {
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer);
+        assert!(ended.is_ok(), "{}: {ended:?}", beginning.escape_ascii());
+        let is_refused = answer.is_empty() || answer.starts_with(b"HTTP/1.1 408");
+        assert!(is_refused, "{}", answer.escape_ascii());
+    }
+    assert_eq!(tap.end()["received"], 0);
+}

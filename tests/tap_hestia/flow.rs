@@ -183,3 +183,23 @@ fn a_path_may_become_a_pipe_later() {
     drop(fifo);
     tap.end();
 }
+
+#[test]
+fn more_writers_than_are_served_at_once_wait_for_their_turn() {
+    let site = Site::new();
+    let socket = site.path("socket");
+    let tap = site.tap(&["--feed-listen", socket.to_str().unwrap()]);
+    wait_until("the socket", || UnixStream::connect(&socket).is_ok());
+    let connect = |number: usize| {
+        let mut writer = UnixStream::connect(&socket).expect("connect");
+        writer.write_all(document(number).as_bytes()).expect("write");
+        writer
+    };
+    let mut writers: Vec<UnixStream> = (0..300).map(connect).collect();
+    wait_until("as many as are served", || names(&site.queue).len() >= 256);
+    assert_eq!(names(&site.queue).len(), 256);
+    // Those that were served leave, the oldest first.
+    writers.drain(..50);
+    site.wait_for(300);
+    tap.end();
+}

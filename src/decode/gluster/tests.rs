@@ -210,3 +210,19 @@ fn a_node_id_that_is_none_names_no_source() {
         assert_eq!(posted(&body).0.source, "/gluster/unknown");
     }
 }
+
+#[test]
+fn what_is_nested_too_deeply_is_not_read() {
+    let body = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"event":"E","nodeid":"n","ts":1,"message":{{"a":{open}{close}}}}}"#)
+    };
+    let kind = |body: &str| {
+        let mut event = Event::default();
+        let arrival = Arrival { nanos: 1, count: 1, nodeid: None };
+        Decoder::default().webhook(body.as_bytes(), &arrival, &mut event);
+        event.kind
+    };
+    assert_eq!(kind(&body(100)), "gluster.e");
+    assert_eq!(kind(&body(500_000)), "gluster.unreadable");
+}

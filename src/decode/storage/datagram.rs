@@ -100,6 +100,8 @@ mod tests {
         for (text, reason) in [
             ("", "not JSON"),
             ("\u{7f}", "not JSON"),
+            (&format!(r#"{{"event_type":"X","a":{}"#, "[".repeat(60_000)), "not JSON"),
+            (&format!(r#"{{"event_type":"{}"}}"#, "x".repeat(TYPE_MAX + 1)), "no event_type"),
             ("[]", "not a JSON object"),
             ("{}", "no event_type"),
             (r#"{"event_type":3}"#, "no event_type"),

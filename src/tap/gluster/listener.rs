@@ -284,3 +284,28 @@ fn deliver(inbox: &Inbox, bytes: &[u8]) {
 fn now() -> u64 {
     u64::try_from(clock::wall_ns()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let inbox = Inbox::new().unwrap();
+        let (socket, _other) = UnixStream::pair().unwrap();
+        let mut stream = Stream { socket, partial: Vec::new() };
+        for _ in 0..50 {
+            stream.take(&inbox, &[b'x'; 100_000]);
+            assert!(stream.partial.len() < MESSAGE_BYTES_MAX);
+        }
+        let mut items = Vec::new();
+        inbox.take(usize::MAX, &mut items);
+        let length = |item: &Item| match item {
+            Item::Message(message) => message.bytes.len(),
+            _ => 0,
+        };
+        let lengths: Vec<usize> = items.iter().map(length).collect();
+        assert_eq!(lengths.iter().sum::<usize>() + stream.partial.len(), 5_000_000);
+        assert!(lengths.len() >= 4 && lengths.iter().all(|length| *length >= MESSAGE_BYTES_MAX));
+    }
+}

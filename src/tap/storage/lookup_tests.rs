@@ -265,3 +265,17 @@ fn a_disk_that_does_not_answer_is_not_waited_for_twice() {
     assert_eq!(serials.ask("vdb", &other).as_deref(), Some("S"));
     assert_eq!(serials.ask("vda", &silent).as_deref(), Some("LATE"), "asked once");
 }
+
+#[test]
+fn names_that_anybody_made_up_are_forgotten() {
+    let tree = Tree::new();
+    let mut lookup = tree.lookup();
+    let now = Instant::now();
+    for number in 0..2 * DEVICES_MAX {
+        let mut found = Found::default();
+        found.device.push_str(&format!("sd{number}"));
+        lookup.device(&found, now);
+        assert!(lookup.cache.len() <= DEVICES_MAX);
+    }
+    assert!(lookup.known.is_empty(), "only what was there is known when it goes");
+}

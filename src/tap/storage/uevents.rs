@@ -237,4 +237,13 @@ mod tests {
             uevents.next(&mut Vec::new()).unwrap();
         }
     }
+
+    #[test]
+    fn a_message_longer_than_any_is_handed_on_in_pieces_of_bounded_length() {
+        let length = 4 * MESSAGE_MAX;
+        let bytes = [&u32::MAX.to_le_bytes()[..], &vec![b'x'; length]].concat();
+        let pieces = messages(&bytes);
+        assert!(pieces.len() >= 3, "{}", pieces.len());
+        assert!(pieces.iter().all(|piece| piece.len() <= MESSAGE_MAX + 16_384));
+    }
 }

@@ -217,4 +217,27 @@ mod tests {
         assert!(text.ends_with(",\"iat\":5,\"iss\":\"gluster\",\"sub\":\"VOLUME_SET\"}"), "{text}");
         assert_eq!(token(&Credentials::default(), &post), None);
     }
+
+    #[test]
+    fn of_an_endless_answer_only_so_much_is_read() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let receiver = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(head).unwrap();
+            let chunk = [b"1000\r\n", &[b'x'; 0x1000][..], b"\r\n"].concat();
+            let mut sent = 0;
+            // Until the other side has enough.
+            while stream.write_all(&chunk).is_ok() {
+                sent += chunk.len();
+            }
+            sent
+        });
+        let client = Client::new(None, Duration::from_secs(20)).unwrap();
+        assert_eq!(client.post(&url, &Credentials::default(), &Post::ping()), Ok(()));
+        assert!(receiver.join().unwrap() as u64 > ANSWER_BYTES_MAX / 2);
+    }
 }

@@ -95,4 +95,13 @@ mod tests {
         ]);
         assert_eq!(list, expected);
     }
+
+    #[test]
+    fn nodes_that_post_are_bounded() {
+        let peers = Peers::new("/nonexistent".into());
+        for node in 0..2 * SEEN_MAX {
+            peers.saw(&node.to_string(), [10, 0, 0, 2].into());
+        }
+        assert_eq!(peers.list().len(), SEEN_MAX);
+    }
 }

@@ -188,3 +188,19 @@ async fn close(mut socket: WebSocket, (code, reason): Close) {
         let _ = timeout(CLOSE_WAIT, heard).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_bounded_and_who_leaves_makes_room() {
+        let clients = Clients::default();
+        let mut inside: Vec<Counted> = (0..CLIENTS_MAX).filter_map(|_| clients.enter()).collect();
+        assert_eq!(inside.len(), CLIENTS_MAX);
+        assert!(clients.enter().is_none());
+        inside.pop();
+        assert!(clients.enter().is_some());
+        assert_eq!(clients.count(), CLIENTS_MAX - 1);
+    }
+}
