@@ -27,6 +27,9 @@ const HANDLES_MAX: usize = 1_000_000;
 /// A signal ends a wait for events after this time at the latest.
 const SIGNAL_LOOK: Duration = Duration::from_millis(500);
 
+/// What a file gives is written in pieces of about this size.
+const GATHERED_BYTES: usize = 64 << 10;
+
 /// Most events taken from a queue at once.
 const BATCH_EVENTS: u32 = 1_000;
 
@@ -85,7 +88,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Status, Failed> {
         None if args.follow => return Err(Failed::usage("--follow: a queue is needed")),
         Some(path) if path.is_dir() => export.directory(path),
         Some(path) => export.file(path),
-        None => export.lines(&mut io::stdin().lock(), "standard input"),
+        None => export.lines(&mut io::stdin().lock(), "standard input", 0),
     };
     // A struct of numbers always has a JSON form.
     let counts = serde_json::to_string(&export.exporter.counts()).unwrap_or_default();
@@ -138,22 +141,25 @@ impl Export {
         self.out.write(text.as_bytes()).and_then(|()| self.out.flush())
     }
 
-    fn put(&mut self, content: &[u8]) -> Result<(), Failed> {
-        self.offer(content);
-        self.write().map_err(|error| Failed::io("standard output", &error))
-    }
-
-    fn lines(&mut self, input: &mut dyn BufRead, name: &str) -> Result<(), Failed> {
+    /// Every line; what they give is written as soon as it has more than `gather` bytes.
+    fn lines(&mut self, input: &mut dyn BufRead, name: &str, gather: usize) -> Result<(), Failed> {
+        let fail = |error: io::Error| Failed::io("standard output", &error);
         let mut line = Vec::new();
         while read_line(input, &mut line).map_err(|error| Failed::io(name, &error))? {
-            self.put(&line)?;
+            self.offer(&line);
+            if self.text.len() > gather {
+                self.write().map_err(fail)?;
+            }
         }
-        Ok(())
+        self.write().map_err(fail)
     }
 
     fn file(&mut self, path: &Path) -> Result<(), Failed> {
-        let file = File::open(path).map_err(|error| Failed::io(path.display(), &error))?;
-        self.lines(&mut BufReader::new(file), &path.display().to_string())
+        let fail = |error: io::Error| Failed::io(path.display(), &error);
+        let file = File::open(path).map_err(fail)?;
+        // Of a pipe each line goes on at once.
+        let gather = if file.metadata().map_err(fail)?.is_file() { GATHERED_BYTES } else { 0 };
+        self.lines(&mut BufReader::new(file), &path.display().to_string(), gather)
     }
 
     /// Every event that is there now, oldest first; nothing is removed.
@@ -180,7 +186,10 @@ impl Export {
             return Ok(());
         }
         match File::open(&path) {
-            Ok(file) => self.lines(&mut BufReader::new(file), &path.display().to_string()),
+            Ok(file) => {
+                let name = path.display().to_string();
+                self.lines(&mut BufReader::new(file), &name, GATHERED_BYTES)
+            }
             // Consumed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Failed::io(path.display(), &error)),
