@@ -115,6 +115,10 @@ impl Beegfs {
     fn accept(&mut self, sink: &mut Sink) {
         while self.connections.len() < CONNECTIONS_MAX {
             let Some(listener) = &self.listener else { return };
+            // Asking is cheap; accepting makes a socket before it finds nobody, at every burst.
+            if !has(listener.as_fd(), PollFlags::POLLIN) {
+                return;
+            }
             match crate::sys::accept(listener.as_fd()) {
                 Ok(socket) => {
                     let session = {
@@ -271,11 +275,15 @@ fn peer(socket: &OwnedFd) -> u64 {
 }
 
 fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(socket, PollFlags::empty())];
     // Told whether asked for or not.
-    let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+    has(socket, PollFlags::POLLHUP | PollFlags::POLLERR)
+}
+
+/// Whether poll(2) tells any of these just now.
+fn has(socket: BorrowedFd<'_>, wanted: PollFlags) -> bool {
+    let mut fds = [PollFd::new(socket, wanted)];
     matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..))
-        && fds[0].revents().is_some_and(|events| events.intersects(gone))
+        && fds[0].revents().is_some_and(|events| events.intersects(wanted))
 }
 
 /// A gap or a reset becomes an event, and a gap that says how many is counted.
