@@ -1,12 +1,11 @@
 //! The event object of the "Storage Event Notification Daemon", and the event around it.
 
-use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hasher};
 
 use super::device::Device;
 use super::found::{Found, System};
 use crate::event::json::Object;
-use crate::event::{Event, TimeText, UnixNanos};
+use crate::event::{Digits, Event, TimeText, UnixNanos};
 
 /// What a record is called, over all deliveries of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,23 +26,38 @@ impl Identity<'_> {
         event.name.clear();
         event.id.clear();
         let (name, id) = (&mut event.name, &mut event.id);
-        // Writing into a string cannot fail.
-        let _ =
-            match self {
-                Self::Record(boot, number) => {
-                    write!(name, "storage-{boot}-{number:020}").and(write!(id, "{boot}-{number}"))
-                }
-                Self::Uevent(boot, number) => write!(name, "storage-{boot}-u-{number:020}")
-                    .and(write!(id, "{boot}-u-{number}")),
-                Self::Line(start, line) => write!(name, "storage-l{start:020}-{line:020}")
-                    .and(write!(id, "l{start}-{line}")),
-                Self::Arrival(nanos, number) => write!(name, "storage-{nanos:020}-{number:020}")
-                    .and(write!(id, "{nanos}-{number}")),
-            };
+        match self {
+            Self::Record(boot, number) => {
+                let number = Digits::of(number);
+                push(name, ["storage-", boot, "-", number.padded(20)]);
+                push(id, [boot, "-", number.text()]);
+            }
+            Self::Uevent(boot, number) => {
+                let number = Digits::of(number);
+                push(name, ["storage-", boot, "-u-", number.padded(20)]);
+                push(id, [boot, "-u-", number.text()]);
+            }
+            Self::Line(start, line) => {
+                let (start, line) = (Digits::of(start), Digits::of(line));
+                push(name, ["storage-l", start.padded(20), "-", line.padded(20)]);
+                push(id, ["l", start.text(), "-", line.text()]);
+            }
+            Self::Arrival(nanos, number) => {
+                let (nanos, number) = (Digits::of(nanos), Digits::of(number));
+                push(name, ["storage-", nanos.padded(20), "-", number.padded(20)]);
+                push(id, [nanos.text(), "-", number.text()]);
+            }
+        }
         if part > 1 {
-            let _ = write!(name, "-{part}").and(write!(id, "-{part}"));
+            let part = Digits::of(part.into());
+            push(name, ["-", part.text()]);
+            push(id, ["-", part.text()]);
         }
     }
+}
+
+fn push<const COUNT: usize>(text: &mut String, parts: [&str; COUNT]) {
+    parts.into_iter().for_each(|part| text.push_str(part));
 }
 
 /// Fields of the object that an extension's key never overwrites.
