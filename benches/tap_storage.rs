@@ -1,7 +1,6 @@
 //! Kernel log lines scanned (section 11 of the contract), beside a plain set of regular expressions.
 //!
-//! `cargo bench --bench tap_storage` prints one table; `EVENTFS_BENCH_QUICK=1` makes a short run. The
-//! rates of a shared machine swing, so the quiet rounds count.
+//! `cargo bench --bench tap_storage` prints one table; `EVENTFS_BENCH_QUICK=1` makes a short run.
 
 mod common;
 
@@ -10,9 +9,9 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use common::table::{self, Row};
+use common::row::{Row, Unit};
 use common::timing::Rounds;
-use common::{Broken, is_quick, scale};
+use common::{Broken, scale};
 use eventfs::decode::storage::{Device, Found, Identity, Parsers, Writer, read_record};
 use eventfs::event::{Event, TimeText, UnixNanos};
 
@@ -23,59 +22,37 @@ const TARGETS: (f64, f64) = (2e6, 5e5);
 const LINES: usize = 50_000;
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|word| word == "--bench") {
-        // `cargo test --all-targets` starts benchmarks too.
-        println!("nothing measured: cargo bench --bench tap_storage (it passes --bench)");
-        return ExitCode::SUCCESS;
-    }
-    match report() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("broken: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::main("tap_storage", &[("scan", measure)])
 }
 
-fn report() -> Result<(), Broken> {
-    if is_quick() {
-        println!("quick run: smaller numbers, less trustworthy");
-    }
+fn measure() -> Result<Vec<Row>, Broken> {
     let (nothing, events) = (records("negatives.jsonl")?, records("lines.jsonl")?);
     let rounds = scale(60, 5);
     let mut rows = Vec::new();
     for (name, lines, target) in [
-        ("records that match nothing", &nothing, TARGETS.0),
-        ("records that match, to a CloudEvents line", &events, TARGETS.1),
+        ("storage records that match nothing, a core", &nothing, TARGETS.0),
+        ("storage records that match, to a CloudEvents line, a core", &events, TARGETS.1),
     ] {
         let measured = Rounds::of(rounds, || scan(lines))?;
-        let best = rate(measured.quiet());
-        let target_text = format!("{:.1} M/s", target / 1e6);
-        rows.push(Row::checked(name, &target_text, millions(best), best >= target).under(format!(
-            "{rounds} rounds of {LINES}, median {}",
-            millions(rate(measured.median()))
+        rows.push(Row::at_least(name, Unit::Rate, target, rate(measured.quiet())).under(format!(
+            "best twentieth of {rounds} rounds of {LINES}, median {}",
+            Unit::Rate.show(rate(measured.median()))
         )));
     }
     let set = regex_set()?;
     for (name, lines) in [
-        ("the same by a regex set: nothing", &nothing),
-        ("the same by a regex set: events", &events),
+        ("storage records by a set of regular expressions: nothing", &nothing),
+        ("storage records by a set of regular expressions: events", &events),
     ] {
         let measured = Rounds::of(rounds.min(5), || scan_by_regex(&set, lines))?;
         let under = format!("{} expressions, which only say that one matches", set.len());
-        rows.push(Row::told(name, millions(rate(measured.quiet()))).under(under));
+        rows.push(Row::told(name, Unit::Rate.show(rate(measured.quiet()))).under(under));
     }
-    println!();
-    table::print(&rows);
-    Ok(())
+    Ok(rows)
 }
 
 fn rate(round: Duration) -> f64 {
     LINES as f64 / round.as_secs_f64().max(1e-12)
-}
-
-fn millions(rate: f64) -> String {
-    format!("{:.2} M/s", rate / 1e6)
 }
 
 /// The samples, over and over.

@@ -35,8 +35,13 @@ impl Dir {
 
     /// Puts one event: open, write, close.
     pub(crate) fn put(&self, number: u32) -> nix::Result<()> {
+        self.put_at(&name(number))
+    }
+
+    /// The same under any name.
+    pub(crate) fn put_at(&self, name: &[u8]) -> nix::Result<()> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-        let file = openat(&self.0, &name(number)[..], flags, Mode::from_bits_truncate(0o600))?;
+        let file = openat(&self.0, name, flags, Mode::from_bits_truncate(0o600))?;
         write(&file, &CONTENT).map(drop)
     }
 

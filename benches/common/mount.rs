@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-use super::Broken;
-
-/// The program, built by cargo with the same profile as the benchmark.
-const EVENTFS: &str = env!("CARGO_BIN_EXE_eventfs");
+use super::{Broken, EVENTFS};
 
 /// Longest wait for a mount or for its end.
 const BOUND: Duration = Duration::from_secs(20);
@@ -83,6 +81,12 @@ impl Eventfs {
             len = now;
             std::thread::sleep(10 * PAUSE);
         }
+    }
+
+    /// What the daemon has had of the processors, all its threads.
+    pub(crate) fn processor_time(&self) -> Result<Duration, Broken> {
+        let clock = clock_getcpuclockid(Pid::from_raw(self.daemon.id().cast_signed()))?;
+        Ok(clock_gettime(clock)?.into())
     }
 
     /// Resident memory of the daemon, bytes.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::row::Unit;
+
 /// Times of one operation in several rounds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rounds {
@@ -59,12 +61,14 @@ pub(crate) fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64().max(1e-12)
 }
 
-/// As microseconds.
-pub(crate) fn us(time: Duration) -> String {
-    format!("{:.1} µs", time.as_secs_f64() * 1e6)
+/// As many units as fit.
+pub(crate) fn seconds(time: Duration) -> String {
+    Unit::Seconds.show(time.as_secs_f64())
 }
 
-/// As milliseconds.
-pub(crate) fn ms(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+/// The middle one and the largest of some values; zeros if there are none.
+pub(crate) fn median_and_best(mut values: Vec<f64>) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or_default();
+    (at(values.len() / 2), at(values.len().saturating_sub(1)))
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::calls::Dir;
 use crate::common::mount::Eventfs;
-use crate::common::table::Row;
-use crate::common::{Broken, scale};
+use crate::common::row::{Row, Unit};
+use crate::common::{Broken, cpu, scale};
 use crate::depth::{Queue, compare};
 
 /// Resident bytes that an event of 200 bytes with a name of 13 may cost.
@@ -21,6 +21,7 @@ const TRIM_BOUND: Duration = Duration::from_secs(10);
 const SHORT: u32 = 1_000;
 
 pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
+    cpu::stay_on_one()?;
     let depth = scale(1_000_000, 100_000);
     let (rounds, mounted) = (scale(200, 40), Eventfs::start(&[])?);
     let dir = Dir::open(&mounted.queue("long")?)?;
@@ -37,16 +38,16 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
     let full = mounted.resident_bytes()?;
     let each = full.saturating_sub(empty) as f64 / f64::from(depth);
     let mut rows = vec![
-        Row::checked(
-            &format!("memory of an event at {depth}"),
-            "350 bytes",
-            format!("{each:.0} bytes"),
-            each <= EVENT_BYTES_MAX,
+        Row::at_most(
+            "memory of a queued 200-byte event with a 13-byte name",
+            Unit::Bytes,
+            EVENT_BYTES_MAX,
+            each,
         )
         .under(format!(
-            "200 bytes, 13-byte name; RSS {} to {}; filled in {:.0} s",
-            mib(empty.cast_signed()),
-            mib(full.cast_signed()),
+            "{depth} events; RSS {} to {}; filled in {:.0} s",
+            Unit::Mebibytes.show(empty as f64),
+            Unit::Mebibytes.show(full as f64),
             filling.as_secs_f64()
         )),
     ];
@@ -71,9 +72,9 @@ fn kernel_inodes() -> Option<u64> {
 
 /// What the kernel keeps of the drained events. The daemon waits with that until nothing goes on.
 fn kernel_left(empty: Option<u64>, full: Option<u64>) -> Row {
-    let name = "inodes that the kernel keeps of drained events";
+    let name = "inodes that the kernel keeps of 1 000 000 drained events";
     let (Some(empty), Some(full)) = (empty, full) else {
-        return Row::told(name, "only root may know".into());
+        return Row::told(name, "only root may know");
     };
     let (start, enough) = (Instant::now(), empty + (full - empty.min(full)) / 100);
     let mut left = u64::MAX;
@@ -82,7 +83,7 @@ fn kernel_left(empty: Option<u64>, full: Option<u64>) -> Row {
         std::thread::sleep(Duration::from_millis(20));
     }
     let measured = left.saturating_sub(empty).to_string();
-    Row::checked(name, "1 of 100", measured, left <= enough).under(format!(
+    Row::checked(name, "at most 1 of 100", measured, left <= enough).under(format!(
         "of {}; reached {:.1} s after the daemon's memory",
         full.saturating_sub(empty),
         start.elapsed().as_secs_f64()
@@ -107,19 +108,16 @@ fn drain(mounted: &Eventfs, queue: &Queue, empty: u64) -> Result<Row, Broken> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(Row::checked(
-        &format!("memory left after a drain of {}", queue.depth()),
-        "16 MiB",
-        mib(left),
-        left <= LEFT_BYTES_MAX,
+    Ok(Row::at_most(
+        "memory kept after 1 000 000 events were drained",
+        Unit::Mebibytes,
+        LEFT_BYTES_MAX as f64,
+        left as f64,
     )
     .under(format!(
-        "over the start; reached {:.1} s after a drain of {:.0} s (unlink head)",
+        "{} events; over the start; reached {:.1} s after a drain of {:.0} s (unlink head)",
+        queue.depth(),
         back.as_secs_f64(),
         drained.as_secs_f64()
     )))
-}
-
-fn mib(bytes: i64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

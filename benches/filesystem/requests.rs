@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::common::Broken;
 use crate::common::calls::{CONTENT, RoundTrip};
 use crate::common::mount::Eventfs;
-use crate::common::table::Row;
+use crate::common::row::Row;
 
 /// Repetitions; the counts must come out the same for each.
 const TIMES: u32 = 100;
@@ -110,15 +110,15 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
     let trips = count(&mounted, |_| Ok(round_trip.go()?))?;
     Ok(vec![
         Row::checked(
-            "requests of a put",
-            "3 sync + 1 async (+2 GETATTR)",
+            "requests of a put (open, write, close)",
+            "at most 3 sync + 1 async (+2 GETATTR)",
             puts.shown(),
             puts.within(3.0, 1.0, 2.0),
         )
         .under(puts.detail()),
         Row::checked(
-            "requests of a pop through head",
-            "6 sync + 2 async (+1 GETATTR)",
+            "requests of a pop (open head, read, close, unlink head)",
+            "at most 6 sync + 2 async (+1 GETATTR)",
             pops.shown(),
             pops.within(6.0, 2.0, 1.0),
         )

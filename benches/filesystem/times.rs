@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::common::calls::{Dir, RoundTrip, name};
 use crate::common::mount::{Eventfs, Tmpfs};
-use crate::common::table::Row;
-use crate::common::timing::{Rounds, ratio, us};
-use crate::common::{Broken, scale};
+use crate::common::row::{Row, Unit};
+use crate::common::timing::{Rounds, ratio, seconds};
+use crate::common::{Broken, cpu, scale};
 
 /// Most round trips that a put may take.
 const PUT_TRIPS_MAX: f64 = 7.0;
@@ -120,6 +120,7 @@ fn measure_lists(places: &mut [(&Place, &mut Times)], rounds: u32) -> Result<(),
 }
 
 pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
+    cpu::stay_on_one()?;
     let (rounds, count) = (scale(400, 60), scale(100, 100));
     let mounted = Eventfs::start(&[])?;
     let tmpfs = Tmpfs::start()?;
@@ -149,22 +150,23 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
     measure_lists(&mut places, scale(20, 5))?;
 
     let there = theirs.is_some().then_some(&there);
-    let mut rows = vec![Row::told("round trip", us(trip.quiet())).under(format!(
-        "median {}; best twentieth of {rounds} rounds of {}, interleaved with put and pop",
-        us(trip.median()),
-        4 * count
-    ))];
+    let mut rows =
+        vec![Row::told("round trip (fstat of head)", seconds(trip.quiet())).under(format!(
+            "median {}; best twentieth of {rounds} rounds of {}, interleaved with put and pop",
+            seconds(trip.median()),
+            4 * count
+        ))];
     let in_trips = |what, times: &Rounds, most: f64| {
         let measured = ratio(times.quiet(), trip.quiet());
-        let (quiet, median) = (us(times.quiet()), us(times.median()));
-        let medians = ratio(times.median(), trip.median());
-        Row::checked(
-            &format!("{what}, in round trips"),
-            &format!("{most}"),
-            format!("{measured:.2}"),
-            measured <= most,
-        )
-        .under(format!("{quiet} (medians: {median}, {medians:.2}); {rounds} x {count}"))
+        let name = format!("{what}, in round trips of the same mount");
+        Row::at_most(&name, Unit::Plain, most, measured).under(format!(
+            "{} of {}; best twentieth of {rounds} rounds of {count}; medians {} of {}: {:.2}",
+            seconds(times.quiet()),
+            seconds(trip.quiet()),
+            seconds(times.median()),
+            seconds(trip.median()),
+            ratio(times.median(), trip.median()),
+        ))
     };
     rows.push(in_trips("put", &here.put, PUT_TRIPS_MAX));
     rows.push(in_trips("pop through head", &here.pop, POP_TRIPS_MAX));
@@ -179,23 +181,22 @@ fn beside_tmpfs(here: &Times, there: Option<&Times>) -> Vec<Row> {
         let ours = time(here);
         let (measured, beside) = match there.map(time) {
             Some(theirs) => {
-                let speed = ratio(theirs, ours);
-                (format!("{}, {speed:.2} of tmpfs' speed", us(ours)), us(theirs))
+                let speed = format!("{:.2} of its speed", ratio(theirs, ours));
+                (speed, format!("{}, tmpfs {}", seconds(ours), seconds(theirs)))
             }
-            None => (us(ours), "no tmpfs here".to_owned()),
+            None => (seconds(ours), "no tmpfs here".to_owned()),
         };
         let rounds = of(here).count();
         rows.push(
-            Row::told(what, measured)
-                .under(format!("tmpfs {beside}; best twentieth of {rounds} rounds")),
+            Row::told(what, measured).under(format!("{beside}; best twentieth of {rounds} rounds")),
         );
     };
-    tell("put beside tmpfs", |times| &times.put, 1);
-    tell("pop beside tmpfs (there by name)", |times| &times.pop, 1);
-    tell("list 10 000, per event", |times| &times.list, LISTED);
-    tell("link (multicast)", |times| &times.link, 1);
-    tell("rename inside a queue", |times| &times.rename, 1);
-    tell("rename between queues (claim)", |times| &times.claim, 1);
-    tell("mkdir + rmdir", |times| &times.mkdir, 1);
+    tell("put, beside tmpfs", |times| &times.put, 1);
+    tell("pop, beside tmpfs", |times| &times.pop, 1);
+    tell("an event of a listing of 10 000, beside tmpfs", |times| &times.list, LISTED);
+    tell("link (multicast), beside tmpfs", |times| &times.link, 1);
+    tell("rename inside a queue, beside tmpfs", |times| &times.rename, 1);
+    tell("rename between queues (claim), beside tmpfs", |times| &times.claim, 1);
+    tell("mkdir + rmdir, beside tmpfs", |times| &times.mkdir, 1);
     rows
 }

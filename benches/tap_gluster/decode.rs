@@ -1,13 +1,14 @@
 //! Decoding alone: captured datagrams in memory become lines in memory, on one core.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use eventfs::decode::gluster::{Arrival, Decoder};
 use eventfs::event::{Event, TimeText};
 
-use crate::common::table::Row;
+use crate::common::row::{Row, Unit};
 use crate::common::timing::Rounds;
 use crate::common::{Broken, scale};
 
@@ -29,11 +30,13 @@ pub(crate) fn measure() -> Result<Vec<Row>, Broken> {
     let messages = messages()?;
     let count = REPEATS * messages.len() as u32;
     let rounds = Rounds::of(scale(100, 10), || lines(&messages))?;
-    let rate = |time: std::time::Duration| f64::from(count) / time.as_secs_f64().max(1e-12) / 1e3;
-    let conditions =
-        format!("{} rounds of {count}, median {:.0} k/s", rounds.count(), rate(rounds.median()));
-    let row = Row::told("message to CloudEvents line", format!("{:.0} k/s", rate(rounds.quiet())));
-    Ok(vec![row.under(conditions)])
+    let rate = |time: Duration| Unit::Rate.show(f64::from(count) / time.as_secs_f64().max(1e-12));
+    let row = Row::told("Gluster message to CloudEvents line, a core", rate(rounds.quiet()));
+    Ok(vec![row.under(format!(
+        "best twentieth of {} rounds of {count}, median {}",
+        rounds.count(),
+        rate(rounds.median())
+    ))])
 }
 
 fn lines(messages: &[Vec<u8>]) -> Result<(), Broken> {
