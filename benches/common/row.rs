@@ -24,7 +24,7 @@ pub(crate) struct Row {
 /// How a number is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
-    /// `1.25 x`.
+    /// `1.25 x`, `61 x`.
     Times,
     /// `5.78`.
     Plain,
@@ -41,6 +41,7 @@ pub(crate) enum Unit {
 impl Unit {
     pub(crate) fn show(self, value: f64) -> String {
         match self {
+            Self::Times if value >= 10.0 => format!("{value:.0} x"),
             Self::Times => format!("{value:.2} x"),
             Self::Plain => format!("{value:.2}"),
             Self::Bytes => format!("{value:.0} bytes"),
