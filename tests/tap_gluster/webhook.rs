@@ -71,6 +71,19 @@ fn a_real_client_posts_and_the_event_is_there_when_it_has_its_answer() {
 }
 
 #[test]
+fn what_is_gathered_for_a_batch_is_answered_when_it_is_in_the_queue() {
+    let place = Place::new();
+    let (tap, port) = server(&place, &["--batch", "50"]);
+    let agent = ureq::Agent::new_with_defaults();
+    for n in 0..300 {
+        let answer = agent.post(format!("http://127.0.0.1:{port}/")).send(object("E", "kept"));
+        assert_eq!(answer.expect("an answer").status(), 200);
+        assert_eq!(place.events().len(), n + 1, "200 means that it is in the queue");
+    }
+    tap.end();
+}
+
+#[test]
 fn a_token_is_needed_where_one_is_asked_for() {
     let place = Place::new();
     let file = place.file("tokens", "# two of them\nold\ns3cr3t-t0ken\n");

@@ -106,6 +106,9 @@ pub struct Gluster {
     stale: bool,
     #[cfg(feature = "web")]
     outlets: outlets::Outlets,
+    /// To be told that their event is safe, when what is gathered for a batch is in the queue.
+    #[cfg(feature = "web")]
+    askers: Vec<web::Asker>,
 }
 
 /// Where an event came from, as far as it matters to where it goes.
@@ -171,6 +174,8 @@ impl Gluster {
             stale: false,
             #[cfg(feature = "web")]
             outlets,
+            #[cfg(feature = "web")]
+            askers: Vec::new(),
             options: options.clone(),
         })
     }
@@ -278,8 +283,13 @@ impl Gluster {
     fn answer(&mut self, request: web::Request, sink: &mut Sink) {
         match request {
             web::Request::Event { body, nanos, from, listen, answer } => {
-                // An asker that has gone has nothing to hear.
-                let _ = answer.send(self.take_posted(&body, nanos, from, listen, sink));
+                let taken = self.take_posted(&body, nanos, from, listen, sink);
+                if taken == web::Taken::Yes && sink.has_waiting() {
+                    self.askers.push(answer);
+                } else {
+                    // An asker that has gone has nothing to hear.
+                    let _ = answer.send(taken);
+                }
             }
             web::Request::Subscribe { subscriber, answer } => {
                 sink.flush();
@@ -324,6 +334,13 @@ impl Gluster {
             self.handle(item, sink);
         }
         self.items = items;
+        #[cfg(feature = "web")]
+        if !self.askers.is_empty() {
+            sink.flush();
+            for asker in self.askers.drain(..) {
+                let _ = asker.send(web::Taken::Yes);
+            }
+        }
         more
     }
 }

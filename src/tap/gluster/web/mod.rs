@@ -58,11 +58,14 @@ pub(super) enum Request {
         from: IpAddr,
         /// Whether it came by `/v1/listen`, from another daemon that posts it to everybody.
         listen: bool,
-        answer: oneshot::Sender<Taken>,
+        answer: Asker,
     },
     /// Send frames from now on.
     Subscribe { subscriber: Subscriber, answer: oneshot::Sender<Snapshot> },
 }
+
+/// Who waits to hear what became of an event.
+pub(super) type Asker = oneshot::Sender<Taken>;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
