@@ -96,6 +96,11 @@ impl Progress {
     }
 
     pub(super) fn describe(&mut self, stream: u64, context: Value) {
+        // A position that is saved before the next look is worth nothing without it.
+        let settled = self.settled.entry(stream).or_default();
+        if settled.written.is_none() {
+            settled.context.clone_from(&context);
+        }
         let stream = self.streams.entry(stream).or_default();
         if stream.context != context {
             stream.context = context;

@@ -78,10 +78,12 @@ fn the_first_position_of_a_stream_is_saved_at_once_and_the_next_ones_wait() {
     let with_state = || Options { state: Some(state.clone()), ..options(dir.path()) };
     let mut sink = Sink::open(Options { batch: 50, ..with_state() }).unwrap();
     sink.tick(Instant::now(), &locate);
+    let context = serde_json::json!({"inode": 7});
+    sink.describe(1, context.clone());
     (0..3).for_each(|at| sink.offer(&mut event(at)));
     // As after a kill before anything was written, and in the first second of a tap's life.
     let known = Sink::open(with_state()).unwrap().starts().to_vec();
-    assert!(matches!(known[..], [Resume { stream: 1, start: Start::At(0), .. }]), "{known:?}");
+    assert_eq!(known, [Resume { stream: 1, context, start: Start::At(0) }]);
     sink.flush();
     sink.tick(Instant::now(), &locate);
     let known = Sink::open(with_state()).unwrap().starts().to_vec();
