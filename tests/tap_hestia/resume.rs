@@ -59,6 +59,36 @@ fn a_file_rotated_meanwhile_is_read_to_its_end_first() {
 }
 
 #[test]
+fn what_was_not_saved_as_written_when_its_file_was_left_comes_again() {
+    let site = Site::new();
+    let state = site.path("state");
+    let words = ["--state", state.to_str().unwrap()];
+    let saved = || -> Value { serde_json::from_slice(&fs::read(&state).unwrap()).unwrap() };
+    site.append(&document(1));
+    site.once(&words).assert_well();
+    let before = saved();
+    site.append(&document(2));
+    fs::rename(site.feed(), site.path("feed.yaml.1")).unwrap();
+    site.append(&document(3));
+    site.once(&words).assert_well();
+    // As if the tap had been killed after the first event of the new file, and before it wrote what it
+    // had gathered of the old one.
+    let mut after = saved();
+    after["streams"][0]["written"] = before["streams"][0]["written"].clone();
+    fs::write(&state, after.to_string()).unwrap();
+    for name in
+        names(&site.queue).iter().filter(|name| !name.ends_with("-00000000000000000000.json"))
+    {
+        fs::remove_file(site.queue.join(name)).unwrap();
+    }
+    assert_eq!(numbers(&site.lines()), [1, 3]);
+    let ended = site.once(&words);
+    ended.assert_well();
+    assert_eq!((ended.count("written"), ended.count("notes")), (1, 0), "{}", ended.stderr);
+    assert_eq!(numbers(&site.lines()), [1, 2, 3]);
+}
+
+#[test]
 fn a_file_replaced_truncated_or_rewritten_meanwhile_is_a_reset() {
     let site = Site::new();
     site.append(&(document(1) + &document(2)));

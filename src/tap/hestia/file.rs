@@ -109,10 +109,15 @@ impl FileFeed {
         Ok(feed)
     }
 
-    /// Of all files but the last only what nobody has consumed is wanted, and only if the queue is gone.
+    /// Of all files but the last only what nobody has consumed is wanted, if the queue is gone, and what
+    /// was read of them when the last was begun but had not been saved as written.
     fn restore(&mut self, saved: Vec<Saved>, sink: &mut Sink) {
         let Some((last, before)) = saved.split_last() else { return };
-        let wanted = before.iter().filter(|saved| matches!(saved.start, Start::At(_)));
+        let path = &self.path;
+        let wanted = before.iter().filter(|saved| match saved.start {
+            Start::At(_) => true,
+            Start::After(_) => saved.has_more(path),
+        });
         self.later = wanted.cloned().chain([last.clone()]).collect();
         self.enter_later(sink);
     }

@@ -78,6 +78,13 @@ impl Saved {
         let found = std::iter::once(path.to_owned()).chain(others).find(is_it)?;
         File::open(found).ok().filter(|file| self.is_in(file).is_ok())
     }
+
+    /// Whether the file is there and something stands behind the offset.
+    pub(super) fn has_more(&self, path: &Path) -> bool {
+        let file = self.find(path);
+        let length = file.and_then(|file| file.metadata().ok()).map(|metadata| metadata.len());
+        length.is_some_and(|length| length > self.offset())
+    }
 }
 
 /// Files that were saved, the latest last.
