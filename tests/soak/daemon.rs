@@ -82,8 +82,11 @@ impl Daemon {
         let is_up = || nix::sys::statvfs::statvfs(&daemon.point).map(drop);
         let mut answer = Err(nix::errno::Errno::ETIMEDOUT);
         wait_for(|| {
-            answer =
-                if is_listed(&daemon.point) { is_up() } else { Err(nix::errno::Errno::ENOENT) };
+            // In this order: between the old mount's end and the new one the directory below answers.
+            answer = is_up();
+            if answer.is_ok() && !is_listed(&daemon.point) {
+                answer = Err(nix::errno::Errno::ENOENT);
+            }
             answer.is_ok() || ended(&mut daemon.child)
         });
         if let Err(error) = answer {
