@@ -359,7 +359,11 @@ impl FileFeed {
     /// The path names another file. This one may still get the end of a document.
     fn leave(&mut self, sink: &mut Sink) -> Flow {
         let Some(part) = &mut self.part else { return Flow::More };
-        let leaving = self.leaving.get_or_insert_with(|| Leaving { since: Instant::now() });
+        let Some(leaving) = &self.leaving else {
+            // Between our look at its end and that at the name it may have grown.
+            self.leaving = Some(Leaving { since: Instant::now() });
+            return Flow::More;
+        };
         let late = leaving.since.elapsed() >= LEAVE_WAIT;
         if part.reading.splitter.is_holding() && !late && !self.once {
             return Flow::Wait;
@@ -444,5 +448,45 @@ fn for_each_document(
         while let Some(document) = splitter.next() {
             each(&document);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::hestia::Limits;
+    use crate::tap::Options;
+
+    fn document(id: &str) -> String {
+        format!("--- !remove\nid: {id}\ntime: 1\n...\n")
+    }
+
+    fn append(path: &Path, text: &str) {
+        let file = File::options().append(true).create(true).open(path);
+        io::Write::write_all(&mut file.unwrap(), text.as_bytes()).unwrap();
+    }
+
+    fn feed(path: &Path, sink: &mut Sink) -> FileFeed {
+        let decoders = Decoders { name: "feed".into(), limits: Limits::default(), raw: false };
+        FileFeed::open(path, false, decoders, From::Resume, sink).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_between_the_last_read_and_the_rotation_is_read() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (path, old) = (dir.path().join("feed"), dir.path().join("feed.1"));
+        let mut sink = Sink::open(Options::new("hestia", vec![dir.path().join("q")])).unwrap();
+        append(&path, &document("a"));
+        let mut feed = feed(&path, &mut sink);
+        feed.turn(&mut sink).unwrap();
+        assert_eq!(feed.read_piece(&mut sink).unwrap(), 0);
+        append(&path, &document("b"));
+        fs::rename(&path, &old).unwrap();
+        append(&path, &document("c"));
+        // This is what follows the read above.
+        feed.at_end(&mut sink).unwrap();
+        while feed.turn(&mut sink).unwrap() == Some(Flow::More) {}
+        sink.flush();
+        assert_eq!(sink.counters().written, 3);
     }
 }
