@@ -144,8 +144,8 @@ impl FileFeed {
 
     fn continue_at(&mut self, file: File, saved: &Saved, sink: &mut Sink) {
         let offset = saved.offset();
-        let Saved { device, inode, resets, .. } = *saved;
-        self.part_at(file, (device, inode), resets, offset, sink);
+        let Saved { device, inode, resets, serial, .. } = *saved;
+        self.part_at(file, (device, inode), resets, offset, Some(serial), sink);
     }
 
     /// Begins to read a file in this place.
@@ -155,9 +155,10 @@ impl FileFeed {
         (device, inode): (u64, u64),
         resets: u64,
         offset: u64,
+        serial: Option<u64>,
         sink: &mut Sink,
     ) {
-        let stream = self.streams.enter(device, inode, resets, sink);
+        let stream = self.streams.enter((device, inode), resets, serial, sink);
         let stand = Stand { origin: Origin::File { inode, resets }, stream };
         let tail = resume::before(&file, offset).unwrap_or_default();
         let limits = self.decoders.limits;
@@ -187,7 +188,7 @@ impl FileFeed {
         let bytes_max = self.decoders.limits.document_bytes_max;
         let offset = last_end(&file, metadata.len(), bytes_max);
         let resets = self.resets;
-        self.part_at(file, identity(&metadata), resets, offset, sink);
+        self.part_at(file, identity(&metadata), resets, offset, None, sink);
         Ok(())
     }
 
@@ -279,7 +280,7 @@ impl FileFeed {
         let file = file.map_err(|error| Failure::io(self.path.display(), &error))?;
         self.part = Some(part);
         self.tell_reset(&lost, id.1, sink);
-        self.part_at(file, id, resets, 0, sink);
+        self.part_at(file, id, resets, 0, None, sink);
         Ok(())
     }
 
@@ -292,7 +293,7 @@ impl FileFeed {
             resets += 1;
             self.tell_reset(&lost, id.1, sink);
         }
-        self.part_at(file, id, resets, 0, sink);
+        self.part_at(file, id, resets, 0, None, sink);
         Ok(true)
     }
 
@@ -457,6 +458,8 @@ mod tests {
     use crate::decode::hestia::Limits;
     use crate::tap::Options;
 
+    const STATE_EVERY: Duration = Duration::from_secs(1);
+
     fn document(id: &str) -> String {
         format!("--- !remove\nid: {id}\ntime: 1\n...\n")
     }
@@ -488,5 +491,35 @@ mod tests {
         while feed.turn(&mut sink).unwrap() == Some(Flow::More) {}
         sink.flush();
         assert_eq!(sink.counters().written, 3);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_back_to_stays_older_than_the_next() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("feed");
+        let queue = dir.path().join("q");
+        let state = Some(dir.path().join("state"));
+        let options = Options { state, ..Options::new("hestia", vec![queue.clone()]) };
+        let serials = |sink: &Sink| {
+            let saved = resume::saved(sink);
+            saved.iter().map(|saved| saved.serial).collect::<Vec<_>>()
+        };
+        let mut sink = Sink::open(options.clone()).unwrap();
+        append(&path, &document("a"));
+        let mut first = feed(&path, &mut sink);
+        first.turn(&mut sink).unwrap();
+        fs::rename(&path, dir.path().join("feed.1")).unwrap();
+        append(&path, &document("b"));
+        while first.turn(&mut sink).unwrap() == Some(Flow::More) {}
+        sink.flush();
+        sink.tick(Instant::now() + STATE_EVERY, &|name| first.locate(name));
+        // The queue goes with both; the next tap is killed when it has gone back to the older one.
+        fs::remove_dir_all(&queue).unwrap();
+        let mut sink = Sink::open(options.clone()).unwrap();
+        assert_eq!(serials(&sink), [1, 2]);
+        let again = feed(&path, &mut sink);
+        sink.tick(Instant::now() + STATE_EVERY, &|name| again.locate(name));
+        let sink = Sink::open(options).unwrap();
+        assert_eq!(serials(&sink), [1, 2]);
     }
 }

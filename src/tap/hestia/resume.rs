@@ -121,16 +121,23 @@ impl Streams {
         streams
     }
 
-    /// The number of a file that is read from now on; the sink is told.
-    pub(super) fn enter(&mut self, device: u64, inode: u64, resets: u64, sink: &mut Sink) -> u64 {
+    /// The number of a file that is read from now on; the sink is told. `serial` is that of a file that was
+    /// saved: it stays older than those after it, however often it is gone back to.
+    pub(super) fn enter(
+        &mut self,
+        (device, inode): (u64, u64),
+        resets: u64,
+        serial: Option<u64>,
+        sink: &mut Sink,
+    ) -> u64 {
         let known = self.by_origin.get(&(inode, resets)).copied();
         let stream = known.unwrap_or_else(|| self.free_number());
-        self.serial += 1;
+        let serial = serial.unwrap_or(self.serial + 1);
+        self.serial = self.serial.max(serial);
         self.by_origin.retain(|_, number| *number != stream);
         self.by_origin.insert((inode, resets), stream);
         self.used.retain(|(_, number)| *number != stream);
-        self.used.push((self.serial, stream));
-        let serial = self.serial;
+        self.used.push((serial, stream));
         let context = json!({"device": device, "inode": inode, "resets": resets, "serial": serial});
         sink.describe(stream, context);
         stream
