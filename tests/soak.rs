@@ -2,13 +2,21 @@
 //! the daemon; afterwards nothing may be lost, doubled, out of order or left behind. See docs/SOAK.md.
 //!
 //! `cargo test --test soak`; EVENTFS_SOAK_SECONDS (20) is how long, EVENTFS_SOAK_SEED repeats a run as
-//! far as the scheduler lets it, EVENTFS_SOAK_PART=queues or =taps does one half of it.
+//! far as the scheduler lets it, EVENTFS_SOAK_PART=queues or =taps does one half of it, and the name of
+//! a tap's source that alone.
 
+#[path = "soak/beegfs.rs"]
+mod beegfs;
 mod common;
 #[path = "soak/daemon.rs"]
 mod daemon;
 #[path = "soak/event.rs"]
 mod event;
+#[cfg(feature = "web")]
+#[path = "soak/gluster.rs"]
+mod gluster;
+#[path = "soak/hestia.rs"]
+mod hestia;
 #[path = "soak/journal.rs"]
 mod journal;
 #[path = "soak/ledger.rs"]
@@ -23,12 +31,14 @@ mod plan;
 mod rng;
 #[path = "soak/roles.rs"]
 mod roles;
+#[path = "soak/scene.rs"]
+mod scene;
+#[path = "soak/seen.rs"]
+mod seen;
 #[path = "soak/slot.rs"]
 mod slot;
 #[path = "soak/tally.rs"]
 mod tally;
-#[path = "soak/tap.rs"]
-mod tap;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -42,6 +52,17 @@ use tally::Tally;
 
 /// Longest storm before everything is reckoned up.
 const STORM_MAX: Duration = Duration::from_secs(30);
+
+/// A life of a tap: places, a seed, how long its storm takes.
+type TapLife = fn(&Places, u64, Duration, &mut Tally) -> Result<(), String>;
+
+/// Those that there are, by their sources.
+const TAPS: &[(&str, TapLife)] = &[
+    ("beegfs", beegfs::run),
+    ("hestia", hestia::run),
+    #[cfg(feature = "web")]
+    ("gluster", gluster::run),
+];
 
 /// Findings that are shown.
 const SHOWN: usize = 40;
@@ -108,20 +129,28 @@ fn run(length: Duration, seed: u64, tally: &mut Tally) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let storm = (length / 6).clamp(Duration::from_secs(1), STORM_MAX);
     let part = std::env::var("EVENTFS_SOAK_PART").unwrap_or_default();
+    let has_queues = ["", "queues"].contains(&&*part);
+    let is_meant = |name: &str| ["", "taps", name].contains(&&*part);
+    let taps: Vec<_> = TAPS.iter().filter(|(name, _)| is_meant(name)).collect();
+    if !has_queues && taps.is_empty() {
+        return Err(format!("EVENTFS_SOAK_PART: there is no {part}"));
+    }
+    // Several share the time of somewhat more than one.
+    let tap_storm = if taps.len() > 1 { storm * 2 / 5 } else { storm };
     loop {
-        if part != "taps" {
+        if has_queues {
             let mut life = Life::begin(&places, rng.next(), tally)?;
             life.round(storm)?;
             life.round(storm / 2)?;
             life.end();
         }
-        if part != "queues" {
-            tap::run(&places, rng.next(), storm, tally)?;
+        for (_, run) in &taps {
+            run(&places, rng.next(), tap_storm, tally)?;
         }
         if Instant::now() + storm / 2 > end {
             break;
         }
-        if part != "taps" {
+        if has_queues {
             Life::begin(&places, rng.next(), tally)?.die(storm / 2)?;
         }
     }

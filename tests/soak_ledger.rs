@@ -3,8 +3,12 @@
 
 #[path = "soak/ledger.rs"]
 mod ledger;
+#[path = "soak/seen.rs"]
+mod seen;
 
 use ledger::{Id, Made, Order, Story, Taken};
+use seen::{Said, Seen};
+use serde_json::{Value, json};
 
 fn id(number: u32) -> Id {
     Id { producer: 7, number }
@@ -134,4 +138,78 @@ fn names_of_events_are_read_as_they_are_written() {
     for wrong in ["", "p7", "7-12", "p7-", "p-12", "p7-12x"] {
         assert_eq!(Id::parse(wrong), None, "{wrong}");
     }
+}
+
+/// What a consumer of a tap's queue printed: these numbers, one event each; 100 and more is a note.
+fn seen(numbers: impl IntoIterator<Item = u64>) -> Seen {
+    let read = |event: &Value| match event["number"].as_u64() {
+        Some(0..100) => Said::Number(event["number"].as_u64().unwrap_or_default()),
+        Some(_) => Said::Note,
+        None => Said::Stranger,
+    };
+    let mut seen = Seen::new("tap", read);
+    print(&mut seen, numbers);
+    seen
+}
+
+fn print(seen: &mut Seen, numbers: impl IntoIterator<Item = u64>) {
+    for number in numbers {
+        let event = json!({"number": number}).to_string() + "\n";
+        seen.take((json!({"data": event}).to_string() + "\n").as_bytes());
+    }
+}
+
+#[test]
+fn what_a_tap_never_delivered_is_missing_unless_it_is_told() {
+    let mut seen = seen((0..4).chain([6]));
+    assert_eq!(seen.missing(8), [4, 5, 7]);
+    seen.gaps.push((4, 5));
+    assert_eq!(seen.missing(8), [7]);
+    assert_eq!((seen.counts(), seen.findings.len()), ((5, 0), 0));
+}
+
+#[test]
+fn what_a_tap_repeats_without_a_kill_or_delivers_late_is_found() {
+    let mut seen = seen([0, 1, 3]);
+    seen.kills.push(std::time::Instant::now());
+    print(&mut seen, [1, 3]);
+    assert_eq!((seen.counts(), &seen.findings), ((3, 2), &Vec::new()));
+    seen.kills.clear();
+    print(&mut seen, [3, 2]);
+    assert_eq!(seen.findings.len(), 2, "{:?}", seen.findings);
+    assert!(seen.findings[0].contains("3 came again"));
+    assert!(seen.findings[1].contains("2 came first after 3"));
+}
+
+#[test]
+fn what_a_killed_consumer_of_a_tap_had_in_hand_may_come_again_once() {
+    let mut seen = seen(0..3);
+    let event = json!({"number": 3}).to_string() + "\n";
+    seen.take_of_killed((json!({"data": event}).to_string() + "\n").as_bytes());
+    print(&mut seen, 3..5);
+    assert_eq!((seen.counts(), &seen.findings), ((5, 1), &Vec::new()));
+    print(&mut seen, [3]);
+    assert_eq!(seen.findings.len(), 1, "{:?}", seen.findings);
+}
+
+#[test]
+fn a_taps_output_is_taken_as_far_as_it_is_whole() {
+    let mut seen = seen([100]);
+    assert_eq!(seen.notes.len(), 1);
+    // Half a line of a killed consumer, half a file of a killed tap.
+    seen.take(b"{\"data\":\"{\\\"numb");
+    seen.take(b"{\"data\":\"{\\\"numb\"}\n");
+    assert_eq!((seen.missing(1), seen.findings.len()), (vec![0], 0));
+    seen.take(b"{\"data\":\"{\\\"numb\\n\"}\n");
+    seen.take(b"{\"data\":\"{}\\n\"}\n");
+    assert_eq!(seen.findings.len(), 2, "{:?}", seen.findings);
+}
+
+#[test]
+#[cfg(feature = "web")]
+fn a_lost_memory_excuses_the_newest_and_nothing_else() {
+    let seen = seen((0..3).chain(6..8).chain([9]));
+    assert_eq!(seen.lost(12, &[]), [3, 4, 5, 8, 10, 11]);
+    assert_eq!(seen.lost(12, &[(5, 6), (11, 11)]), [8]);
+    assert_eq!(seen.lost(12, &[(4, 4), (6, 7), (9, 10)]), [3, 4, 5, 8, 10, 11]);
 }

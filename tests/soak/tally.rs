@@ -24,7 +24,12 @@ pub(crate) struct TapTally {
     pub(crate) sent: u64,
     pub(crate) delivered: u64,
     pub(crate) repeats: u64,
+    /// Overwritten or removed at the source before they were read.
     pub(crate) overwritten: u64,
+    /// Answered, and lost with a memory.
+    pub(crate) forgotten: u64,
+    /// Files of a feed that were rotated.
+    pub(crate) rotations: u64,
     pub(crate) taps_killed: u32,
     pub(crate) daemons_killed: u32,
 }
@@ -42,7 +47,8 @@ impl Tally {
              reckoned up: {} published, {} taken, {} dropped or expired, {} repeated by killed pops, \
              {} claims put back; owner to queue gone {:.1} ms median, {:.1} ms worst of {}; \
              the daemon grew by {} KiB at most; taps: {} sent, {} delivered, {} repeated, {} \
-             overwritten, {} taps and {} daemons killed; findings: {}",
+             overwritten, {} lost with a daemon, {} files rotated, {} taps and {} daemons killed; \
+             findings: {}",
             time.as_secs_f64(),
             self.lives,
             self.daemons_killed,
@@ -61,6 +67,8 @@ impl Tally {
             self.tap.delivered,
             self.tap.repeats,
             self.tap.overwritten,
+            self.tap.forgotten,
+            self.tap.rotations,
             self.tap.taps_killed,
             self.tap.daemons_killed,
             self.findings.len(),
