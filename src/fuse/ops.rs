@@ -61,9 +61,9 @@ impl Filesystem for Ops {
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (parent, name) = (ino(parent), name.as_bytes());
         if self.is_herald(request)
-            && let Some(ghost) = self.ghost(parent, name)
+            && let Some(found) = self.shared.look_up_ghost(parent, name)
         {
-            match self.lookup_ghost(&ghost) {
+            match found {
                 Ok(attr) => reply.entry(&NEVER, &attributes(&attr), GENERATION),
                 Err(reason) => reply.error(errno(reason)),
             }

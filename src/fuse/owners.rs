@@ -4,57 +4,21 @@ use fuser::{Errno, ReplyEmpty, Request};
 
 use super::convert::caller;
 use super::state::Ops;
-use crate::janitor::{self, After, Ghost};
+use crate::janitor::{self, After, Removal};
 use crate::model::xattr::{OwnerWord, owner_word};
-use crate::model::{Attr, Fate, Ino, Kind, Node, Outcome, OwnerId, Reason, XattrFlags};
+use crate::model::{Attr, Fate, Ino, Outcome, OwnerId, Reason, XattrFlags};
 
 impl Ops {
     pub(super) fn is_herald(&self, request: &Request) -> bool {
         self.shared.herald().is_herald(request.pid())
     }
 
-    /// The ghost that the herald is about to remove under this name.
-    pub(super) fn ghost(&self, parent: Ino, name: &[u8]) -> Option<Ghost> {
-        self.shared.herald().ghost().filter(|ghost| ghost.parent == parent && *ghost.name == *name)
-    }
-
-    /// Shows the herald what it is to remove.
-    pub(super) fn lookup_ghost(&self, ghost: &Ghost) -> Outcome<Attr> {
-        let ghost_ino = ghost.ino;
-        let (found, _after) = self.with(|tree, _| {
-            if ghost.parent == Ino::ROOT {
-                return tree.remember(ghost_ino);
-            }
-            let known = tree.getattr(ghost_ino);
-            if !matches!(ghost_ino.node(), Node::File(_)) {
-                return known;
-            }
-            // A file that lives on elsewhere or is still open keeps its true attributes.
-            Ok(known.unwrap_or(Attr {
-                ino: ghost_ino,
-                kind: Kind::File,
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-                size: 0,
-                nlink: 1,
-                atime: 0,
-                mtime: 0,
-                ctime: 0,
-            }))
-        });
-        found
-    }
-
-    /// Answers the herald's removal, if it is of what was meant, with success or with what makes the kernel
-    /// forget the name in silence; touches nothing.
+    /// Answers the herald's removal of what it shows to be gone; touches nothing.
     pub(super) fn remove_ghost(&self, parent: Ino, name: &[u8], reply: ReplyEmpty) {
-        let taken =
-            parent == Ino::ROOT && self.with(|tree, _| Ok(tree.has_queue(name))).0 == Ok(true);
-        match self.ghost(parent, name) {
-            Some(ghost) if !taken && ghost.told => reply.ok(),
-            Some(_) if !taken => reply.error(Errno::EINTR),
-            _ => reply.error(Errno::ENOENT),
+        match self.shared.remove_ghost(parent, name) {
+            Removal::Done => reply.ok(),
+            Removal::Forgotten => reply.error(Errno::EINTR),
+            Removal::Absent => reply.error(Errno::ENOENT),
         }
     }
 
@@ -79,10 +43,8 @@ impl Ops {
         let owner = if parent == Ino::ROOT { self.owner_for(request)? } else { None };
         let (made, after) =
             self.with(|tree, now| tree.mkdir(parent, name, mode, owner, caller, now));
-        match (owner, made.is_ok()) {
-            (Some(owner), true) => self.shared.watch(owner),
-            (Some(owner), false) => self.shared.owners().release(owner),
-            (None, _) => {}
+        if let Some(owner) = owner {
+            self.shared.settle(owner, made.is_ok());
         }
         made.map(|attr| (attr, after))
     }
@@ -127,10 +89,7 @@ impl Ops {
         let owners = self.shared.owners();
         let owner = janitor::owner_by_word(owners, word, request.pid(), caller, uid)?;
         let (set, _after) = self.with(|tree, _| tree.set_owner(ino, owner, caller));
-        match set {
-            Ok(()) => self.shared.watch(owner),
-            Err(_) => owners.release(owner),
-        }
+        self.shared.settle(owner, set.is_ok());
         set
     }
 }

@@ -6,9 +6,9 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::herald::KernelNotify;
+use super::sync::{Receiver, Sender, SyncSender, channel, sync_channel, thread};
 use crate::model::Ino;
 
 enum What {
@@ -30,9 +30,7 @@ impl Courier {
     /// Starts the thread. It runs until the process ends.
     pub(super) fn start(notify: Arc<dyn KernelNotify>) -> io::Result<Self> {
         let (orders, inbox) = channel();
-        std::thread::Builder::new()
-            .name("courier".into())
-            .spawn(move || deliver(&inbox, &*notify))?;
+        thread::Builder::new().name("courier".into()).spawn(move || deliver(&inbox, &*notify))?;
         Ok(Self(orders))
     }
 

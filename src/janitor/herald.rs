@@ -2,13 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use super::remnants::Collector;
 use super::shared::{NotifyPolicy, Shared};
+use super::sync::{self, AtomicU32, Condvar, Mutex, MutexGuard, Ordering};
 use super::visible::{MountIdentity, Stage};
 use crate::model::{Change, Ino};
 use crate::sys::{background, process};
@@ -52,16 +50,14 @@ pub trait KernelNotify: Send + Sync {
 
 /// What is about to be removed once more, for inotify's sake, from the directory `parent`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Ghost {
-    /// The directory.
-    pub parent: Ino,
-    /// The name.
-    pub name: Box<[u8]>,
+pub(super) struct Ghost {
+    pub(super) parent: Ino,
+    pub(super) name: Box<[u8]>,
     /// The inode that is meant, whatever has the name now.
-    pub ino: Ino,
+    pub(super) ino: Ino,
     /// Whether the removal is to succeed, so that inotify tells of it. Else it is answered with EINTR:
     /// then the kernel forgets the name and says nothing.
-    pub told: bool,
+    pub(super) told: bool,
 }
 
 #[derive(Default)]
@@ -121,7 +117,7 @@ impl Herald {
     }
 
     /// What the herald is removing at the moment.
-    pub fn ghost(&self) -> Option<Ghost> {
+    pub(super) fn ghost(&self) -> Option<Ghost> {
         self.ghost.lock().clone()
     }
 
@@ -158,7 +154,7 @@ impl Herald {
     fn next(&self, collector: &mut Collector) -> Work {
         let mut inbox = self.inbox.lock();
         loop {
-            let now = Instant::now();
+            let now = sync::now();
             if std::mem::take(&mut inbox.remnants) {
                 collector.begin(now);
             }
@@ -199,7 +195,7 @@ impl Herald {
                 Work::Folded(queues) => stage.show_folded(&queues),
                 Work::Remnants => {
                     let forget = |ghosts| stage.remove(ghosts);
-                    collector.step(shared, notify, forget, Instant::now());
+                    collector.step(shared, notify, forget, sync::now());
                 }
             }
         }

@@ -7,16 +7,21 @@
 //! into their queues.
 
 mod courier;
+mod ghosts;
 mod herald;
 mod owners;
 mod pids;
 mod reaper;
 mod remnants;
 mod shared;
+mod sync;
+#[cfg(test)]
+mod tests;
 mod trimmer;
 mod visible;
 
-pub use herald::{Ghost, KernelNotify};
+pub use ghosts::Removal;
+pub use herald::KernelNotify;
 pub use owners::OwnerChoice;
 pub use pids::{owner_by_rule, owner_by_word, seen_pid};
 pub use shared::{After, NotifyPolicy, Shared, start};

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
-use parking_lot::Mutex;
-
+use super::sync::Mutex;
 use crate::model::{OwnerId, Reason};
-use crate::sys::{background, process};
+use crate::sys::background;
+use crate::sys::poller::Poller;
+use crate::sys::process::{self, Pidfd};
 
 /// Which process owns a queue made by plain `mkdir`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +27,7 @@ const RESERVED: u64 = 16;
 
 struct Watched {
     pid: u32,
-    pidfd: OwnedFd,
+    pidfd: Pidfd,
     queues: u32,
     armed: bool,
     ended: bool,
@@ -43,17 +43,17 @@ struct Register {
 /// All processes that own queues.
 pub struct Owners {
     register: Mutex<Register>,
-    epoll: Epoll,
+    poller: Poller,
 }
 
 impl Owners {
     pub(super) fn new() -> io::Result<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Self { register: Mutex::default(), epoll })
+        Ok(Self { register: Mutex::default(), poller: Poller::new()? })
     }
 
-    pub(super) fn epoll(&self) -> &Epoll {
-        &self.epoll
+    /// Tells their ends, each under the number of its owner.
+    pub(super) fn poller(&self) -> &Poller {
+        &self.poller
     }
 
     /// Takes hold of a process for one more queue; `id` may be one of its threads. The process must
@@ -90,8 +90,7 @@ impl Owners {
         let mut register = self.register.lock();
         let Some(watched) = register.by_id.get_mut(&owner) else { return false };
         if !watched.armed && !watched.ended {
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, owner.0);
-            watched.armed = self.epoll.add(watched.pidfd.as_fd(), event).is_ok();
+            watched.armed = self.poller.add(&watched.pidfd, owner.0).is_ok();
             if !watched.armed {
                 log::error!("process {} cannot be watched; its queues end now", watched.pid);
                 return true;
@@ -105,13 +104,13 @@ impl Owners {
         let mut register = self.register.lock();
         let Some(watched) = register.by_id.get_mut(&owner) else { return };
         watched.ended = true;
-        let _ = self.epoll.delete(watched.pidfd.as_fd());
+        self.poller.delete(&watched.pidfd);
         let pid = watched.pid;
         register.by_pid.remove(&pid);
     }
 
     /// One queue fewer belongs to this process; with the last one it is forgotten.
-    pub fn release(&self, owner: OwnerId) {
+    pub(super) fn release(&self, owner: OwnerId) {
         let mut register = self.register.lock();
         let Some(watched) = register.by_id.get_mut(&owner) else { return };
         watched.queues -= 1;
@@ -134,10 +133,7 @@ impl Owners {
     /// Whether an owner has ended, perhaps not noticed by the reaper yet.
     pub(super) fn has_ended(&self, owner: OwnerId) -> bool {
         let register = self.register.lock();
-        register
-            .by_id
-            .get(&owner)
-            .is_none_or(|watched| watched.ended || process::has_ended(watched.pidfd.as_fd()))
+        register.by_id.get(&owner).is_none_or(|watched| watched.ended || watched.pidfd.has_ended())
     }
 }
 
@@ -146,14 +142,14 @@ impl Register {
     fn living(&mut self, pid: u32) -> Option<OwnerId> {
         let owner = *self.by_pid.get(&pid)?;
         let watched = self.by_id.get_mut(&owner)?;
-        if watched.ended || process::has_ended(watched.pidfd.as_fd()) {
+        if watched.ended || watched.pidfd.has_ended() {
             return None;
         }
         watched.queues += 1;
         Some(owner)
     }
 
-    fn add(&mut self, pid: u32, pidfd: OwnedFd) -> OwnerId {
+    fn add(&mut self, pid: u32, pidfd: Pidfd) -> OwnerId {
         self.last += 1;
         let owner = OwnerId(self.last);
         self.by_pid.insert(pid, owner);
@@ -164,7 +160,7 @@ impl Register {
 }
 
 /// Opens a process, but never with the last descriptors.
-fn hold(id: u32) -> io::Result<OwnedFd> {
+fn hold(id: u32) -> io::Result<Pidfd> {
     let pidfd = process::pidfd_open(id)?;
     let number = u64::try_from(pidfd.as_raw_fd()).unwrap_or(u64::MAX);
     if number.saturating_add(RESERVED) >= background::descriptor_limit() {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::courier::Courier;
 use super::herald::{Herald, KernelNotify};
 use super::owners::Owners;
-use super::reaper::{self, Alarm};
+use super::reaper;
+use super::sync::{Mutex, thread};
 use super::trimmer::Trimmer;
 use super::visible::MountIdentity;
 use crate::model::{Change, Now, OwnerId, Payload, Tree};
@@ -27,7 +26,6 @@ pub struct Shared {
     tree: Mutex<Tree>,
     pub(super) owners: Owners,
     pub(super) herald: Herald,
-    pub(super) alarm: Alarm,
     trimmer: Trimmer,
 }
 
@@ -61,7 +59,6 @@ impl Shared {
             tree: Mutex::new(tree),
             owners: Owners::new()?,
             herald: Herald::new(policy),
-            alarm: Alarm::new()?,
             trimmer: Trimmer::start()?,
         }))
     }
@@ -79,7 +76,7 @@ impl Shared {
     fn dispatch(&self, change: Change) {
         match change {
             Change::OwnerReleased(owner) => self.owners.release(owner),
-            Change::Deadline => self.alarm.ring(),
+            Change::Deadline => self.owners.poller().wake(),
             Change::Drained => self.trimmer.ask(),
             Change::Attributes(_)
             | Change::Entry { .. }
@@ -100,9 +97,11 @@ impl Shared {
         &self.herald
     }
 
-    /// Begins to watch an owner to whom a queue was given just now.
-    pub fn watch(&self, owner: OwnerId) {
-        if self.owners.arm(owner) {
+    /// Ends the hold on an owner: begins to watch it if a queue was given to it just now, else lets it go.
+    pub fn settle(&self, owner: OwnerId, given: bool) {
+        if !given {
+            self.owners.release(owner);
+        } else if self.owners.arm(owner) {
             self.owner_died(owner);
         }
     }
@@ -123,10 +122,10 @@ pub fn start(
     identity: MountIdentity,
 ) -> std::io::Result<()> {
     let for_reaper = Arc::clone(shared);
-    std::thread::Builder::new().name("reaper".into()).spawn(move || reaper::run(&for_reaper))?;
+    thread::Builder::new().name("reaper".into()).spawn(move || reaper::run(&for_reaper))?;
     let courier = Courier::start(notify)?;
     let shared = Arc::clone(shared);
-    std::thread::Builder::new()
+    thread::Builder::new()
         .name("herald".into())
         .spawn(move || shared.herald.run(&shared, &courier, &identity))?;
     Ok(())

@@ -2,9 +2,9 @@
 //! drain, during which nobody must wait for the end of an owner.
 
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::sync::{Receiver, SyncSender, sync_channel, thread};
 use crate::sys::memory;
 
 /// Pause before each return: more is freed meanwhile, and a steady flow costs little.
@@ -17,7 +17,7 @@ impl Trimmer {
     /// Starts the thread. It runs until the process ends.
     pub(super) fn start() -> io::Result<Self> {
         let (asks, asked) = sync_channel(1);
-        std::thread::Builder::new().name("trimmer".into()).spawn(move || run(&asked))?;
+        thread::Builder::new().name("trimmer".into()).spawn(move || run(&asked))?;
         Ok(Self(asks))
     }
 
@@ -29,7 +29,7 @@ impl Trimmer {
 
 fn run(asked: &Receiver<()>) {
     for () in asked {
-        std::thread::sleep(PAUSE);
+        thread::sleep(PAUSE);
         memory::trim();
     }
 }

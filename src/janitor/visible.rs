@@ -3,24 +3,17 @@
 //! The mountpoint is opened for each batch and closed again: a descriptor that is kept would make
 //! `umount` fail. Nothing here ever steps over into another file system.
 
-use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{UtimensatFlags, utimensat};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::herald::{Ghost, Herald, KernelNotify};
 use super::shared::Shared;
+use super::sync::thread;
 use crate::model::{Change, Ino};
+use crate::sys::dir::Dir;
 use crate::sys::mounts;
 
 /// Which mount is ours.
@@ -34,7 +27,7 @@ pub struct MountIdentity {
 
 impl MountIdentity {
     /// Opens the root of our mount, wherever it can still be reached.
-    fn open(&self) -> Option<OwnedFd> {
+    fn open(&self) -> Option<Dir> {
         self.open_at(&self.point).or_else(|| {
             let mounts = mounts::list().ok()?;
             let ours = |m: &mounts::MountEntry| m.device == self.device && m.root == Path::new("/");
@@ -42,34 +35,10 @@ impl MountIdentity {
         })
     }
 
-    fn open_at(&self, point: &Path) -> Option<OwnedFd> {
-        let how = OpenHow::new().flags(path_only()).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let fd = openat2(AT_FDCWD, point, how).ok()?;
-        (status(&fd).ok()?.dev() == self.device).then_some(fd)
+    fn open_at(&self, point: &Path) -> Option<Dir> {
+        let dir = Dir::open(point).ok()?;
+        (dir.identity().ok()?.device == self.device).then_some(dir)
     }
-}
-
-fn path_only() -> OFlag {
-    OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
-}
-
-fn status(fd: &OwnedFd) -> io::Result<std::fs::Metadata> {
-    File::from(fd.try_clone()?).metadata()
-}
-
-/// Opens a queue without leaving our file system.
-fn open_queue(root: &OwnedFd, name: &[u8]) -> nix::Result<OwnedFd> {
-    let resolve = ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS;
-    let how = OpenHow::new().flags(path_only()).resolve(resolve | ResolveFlag::RESOLVE_BENEATH);
-    openat2(root, OsStr::from_bytes(name), how)
-}
-
-/// Raises ATTRIB on an open directory. The handler changes nothing for us.
-fn touch(queue: &OwnedFd) -> nix::Result<()> {
-    // Not "self": this thread's descriptors are its own.
-    let path = format!("/proc/thread-self/fd/{}", queue.as_raw_fd());
-    let now = TimeSpec::UTIME_NOW;
-    utimensat(AT_FDCWD, path.as_str(), &now, &now, UtimensatFlags::FollowSymlink)
 }
 
 /// How often and how soon the end of a queue is shown again that something is mounted on.
@@ -152,17 +121,17 @@ impl<'a> Stage<'a> {
         let root = self.identity.open().ok_or(Errno::ENODEV)?;
         let mut tries = 0;
         loop {
-            match open_queue(&root, name) {
-                Ok(queue) if told => touch(&queue)?,
+            match root.open_in(name) {
+                Ok(queue) if told => queue.touch()?,
                 // The kernel asks for its links.
-                Ok(queue) => drop(status(&queue)),
+                Ok(queue) => drop(queue.identity()),
                 Err(_) => {}
             }
-            match unlinkat(root.as_fd(), OsStr::from_bytes(name), UnlinkatFlags::RemoveDir) {
+            match root.rmdir(name) {
                 // Something is mounted on it: dropping the name detaches that.
                 Err(Errno::EBUSY) if tries < BUSY_TRIES => {
                     note(self.notify.inval_entry(Ino::ROOT, name));
-                    std::thread::sleep(BUSY_PAUSE);
+                    thread::sleep(BUSY_PAUSE);
                     tries += 1;
                 }
                 Err(Errno::EINTR) if !told => return Ok(()),
@@ -183,7 +152,7 @@ impl<'a> Stage<'a> {
     /// Removes events once more, so that inotify tells of it, or so that the kernel forgets them.
     pub(super) fn remove(&self, ghosts: Vec<Ghost>) {
         let root = self.identity.open();
-        let mut open: Option<(Ino, OwnedFd)> = None;
+        let mut open: Option<(Ino, Dir)> = None;
         for ghost in ghosts {
             let parent = ghost.parent;
             if open.as_ref().is_none_or(|(ino, _)| *ino != parent) {
@@ -204,10 +173,9 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn remove_in(&self, queue: &OwnedFd, ghost: &Ghost) -> nix::Result<()> {
+    fn remove_in(&self, queue: &Dir, ghost: &Ghost) -> nix::Result<()> {
         self.herald.set_ghost(Some(ghost.clone()));
-        let name = OsStr::from_bytes(&ghost.name);
-        let removed = unlinkat(queue.as_fd(), name, UnlinkatFlags::NoRemoveDir);
+        let removed = queue.unlink(&ghost.name);
         self.herald.set_ghost(None);
         match removed {
             Err(Errno::EINTR) if !ghost.told => Ok(()),
@@ -218,10 +186,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Opens a live queue by its number: the name may belong to another one by now.
-    fn open_by_ino(&self, root: &OwnedFd, ino: Ino) -> Option<(Ino, OwnedFd)> {
+    fn open_by_ino(&self, root: &Dir, ino: Ino) -> Option<(Ino, Dir)> {
         let name = self.shared.with(|tree, _| tree.queue_name(ino)).0?;
-        let queue = open_queue(root, &name).ok()?;
-        (status(&queue).ok()?.ino() == ino.0).then_some((ino, queue))
+        let queue = root.open_in(&name).ok()?;
+        (queue.identity().ok()?.ino == ino.0).then_some((ino, queue))
     }
 
     /// Shows one ATTRIB for each queue in which more vanished than can be told.
@@ -230,7 +198,7 @@ impl<'a> Stage<'a> {
         for ino in queues {
             if let Some((_, queue)) = self.open_by_ino(&root, *ino) {
                 // The queue may have ended meanwhile; then that is shown.
-                let _ = touch(&queue);
+                let _ = queue.touch();
             }
             self.refresh(*ino);
         }

@@ -6,12 +6,14 @@
 pub mod background;
 pub mod child;
 pub mod clock;
+pub mod dir;
 pub mod fusemount;
 pub mod handle;
 pub mod ioctl;
 pub mod memory;
 pub mod mounts;
 pub mod packets;
+pub mod poller;
 pub mod process;
 pub mod sockets;
 

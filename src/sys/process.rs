@@ -2,18 +2,21 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use procfs::process::Process;
 
 /// A descriptor that becomes readable when every thread of the process has ended.
+pub struct Pidfd(OwnedFd);
+
+/// Takes hold of a process: its number may be given again, the descriptor stays its own.
 ///
 /// # Errors
 /// `ESRCH` when there is no such process, `EINVAL` or `ENOENT` for a thread that is not the leader,
 /// `EMFILE`.
-pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+pub fn pidfd_open(pid: u32) -> io::Result<Pidfd> {
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
     // SAFETY: pidfd_open takes two numbers and returns a new descriptor or -1.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -21,13 +24,27 @@ pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    Ok(Pidfd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
 }
 
-/// Whether the process behind a descriptor of [`pidfd_open`] has ended (a zombie has).
-pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
-    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..))
+impl Pidfd {
+    /// Whether the process has ended (a zombie has).
+    pub fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..))
+    }
+}
+
+impl AsFd for Pidfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Pidfd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
 }
 
 /// What `/proc` says of a process or thread.
@@ -143,18 +160,18 @@ mod tests {
     fn a_child_is_seen_to_end_even_as_a_zombie() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
         let pidfd = pidfd_open(child.id()).expect("pidfd");
-        assert!(!has_ended(pidfd.as_fd()));
+        assert!(!pidfd.has_ended());
         let info = info(child.id()).expect("status");
         assert_eq!((info.pid, info.parent), (child.id(), std::process::id()));
         assert_eq!(info.pids_by_namespace.first(), Some(&child.id()));
         child.kill().expect("kill");
         for _ in 0..1_000 {
-            if has_ended(pidfd.as_fd()) {
+            if pidfd.has_ended() {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        assert!(has_ended(pidfd.as_fd()));
+        assert!(pidfd.has_ended());
         child.wait().expect("wait");
     }
 
