@@ -106,7 +106,7 @@ impl Owners {
         watched.ended = true;
         self.poller.delete(&watched.pidfd);
         let pid = watched.pid;
-        register.by_pid.remove(&pid);
+        register.forget_number(pid, owner);
     }
 
     /// One queue fewer belongs to this process; with the last one it is forgotten.
@@ -117,10 +117,8 @@ impl Owners {
         if watched.queues > 0 {
             return;
         }
-        if let Some(watched) = register.by_id.remove(&owner)
-            && register.by_pid.get(&watched.pid) == Some(&owner)
-        {
-            register.by_pid.remove(&watched.pid);
+        if let Some(watched) = register.by_id.remove(&owner) {
+            register.forget_number(watched.pid, owner);
         }
     }
 
@@ -147,6 +145,13 @@ impl Register {
         }
         watched.queues += 1;
         Some(owner)
+    }
+
+    /// The number means this process no more, if it does not mean another one already.
+    fn forget_number(&mut self, pid: u32, owner: OwnerId) {
+        if self.by_pid.get(&pid) == Some(&owner) {
+            self.by_pid.remove(&pid);
+        }
     }
 
     fn add(&mut self, pid: u32, pidfd: Pidfd) -> OwnerId {
