@@ -3,6 +3,7 @@
 # make soak    look for losses under kills, MINUTES=1
 # make deny    what is depended on: licences, versions, sources, known holes
 # make conformance    well known testers of filesystems, QUICK=1 and TOOLS="fsx fio" for a part
+# make concurrency    the order of locks and threads, PARTS="model tsan" for a part
 # make install DESTDIR= PREFIX=/usr/local
 # make deb     a Debian package in dist/
 
@@ -44,7 +45,7 @@ DEBFLAGS ?=
 # How long the soak takes.
 MINUTES  ?= 1
 
-.PHONY: all demo test soak conformance bench fuzz deny check install uninstall clean dist deb
+.PHONY: all demo test soak conformance concurrency bench fuzz deny check install uninstall clean dist deb
 
 all:
 	$(CARGO) build --release $(CARGOFLAGS)
@@ -71,6 +72,10 @@ conformance:
 	contrib/setup.sh run
 	@$(MAKE) --no-print-directory $(BINARY)
 	EVENTFS=$(abspath $(BINARY)) contrib/conformance.sh $(if $(QUICK),--quick) $(TOOLS)
+
+# The janitor under a model checker; Miri and ThreadSanitizer where the nightly toolchain has them.
+concurrency:
+	contrib/concurrency.sh $(PARTS)
 
 # Each benchmark leaves its rows; the report judges them, also when one broke.
 bench:
