@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::common::{Mounted, as_user, as_user_with_groups, errno};
+use crate::common::{Mounted, as_user, as_user_with_groups, errno, write};
 
 const USER: u32 = 1000;
 const OTHER: u32 = 1001;
@@ -32,9 +32,9 @@ fn with_allow_root_still_only_the_mounter_and_root_get_through() {
     chmod(&queue, 0o777);
     assert_eq!(errno(as_user(USER, USER, || list(&mounted.point))), libc::EACCES);
     assert_eq!(errno(as_user(USER, USER, || list(&queue))), libc::EACCES);
-    assert_eq!(errno(as_user(USER, USER, || fs::write(queue.join("e"), "x"))), libc::EACCES);
+    assert_eq!(errno(as_user(USER, USER, || write(queue.join("e"), "x"))), libc::EACCES);
     assert_eq!(errno(as_user(USER, USER, || fs::create_dir(mounted.path("r")))), libc::EACCES);
-    fs::write(queue.join("e"), "x").expect("the mounter");
+    write(queue.join("e"), "x").expect("the mounter");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_sticky_root_lets_users_remove_their_own_queues_only() {
 fn bits_of_queue_and_event_decide() {
     let mounted = Mounted::with("allow_other");
     let queue = mounted.queue("q");
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     chmod(&queue.join("e"), 0o600);
     chmod(&queue, 0o755);
     let read = |path: &Path| fs::read(path).map(drop);
@@ -87,7 +87,7 @@ fn supplementary_groups_count() {
     let queue = mounted.queue("q");
     std::os::unix::fs::chown(&queue, Some(0), Some(4_242)).expect("chown");
     chmod(&queue, 0o770);
-    let write = || fs::write(queue.join("e"), "x");
+    let write = || write(queue.join("e"), "x");
     assert_eq!(errno(as_user(USER, USER, write)), libc::EACCES);
     as_user_with_groups(USER, USER, &[4_242], write).expect("a member");
 }

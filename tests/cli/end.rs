@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount, umount2};
 use nix::sys::signal::Signal;
 
 use crate::binding::{Bound, bind};
-use crate::common::{Mounted, errno, is_listed, names, sh_ok, wait_until};
+use crate::common::{Mounted, errno, is_listed, names, sh_ok, wait_until, write};
 use crate::kid::Kid;
 use crate::place::{Place, output};
 
@@ -119,7 +119,7 @@ fn with_the_mountpoint_gone_queues_still_end_with_their_owners() {
     let mut mounted = Mounted::with("allow_other,grace=0");
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     let bound = Bound::of(&queue);
     umount(&mounted.point).expect("umount");
     kid.kill();
@@ -145,7 +145,7 @@ fn a_signal_ends_it_while_only_bind_mounts_are_left() {
 fn a_foreign_mount_on_top_is_left_alone_by_the_end() {
     let mut mounted = Mounted::new();
     tmpfs(&mounted.point);
-    fs::write(mounted.path("precious"), "x").expect("write");
+    write(mounted.path("precious"), "x").expect("write");
     mounted.signal(Signal::SIGTERM);
     assert!(mounted.wait_end());
     assert_eq!(fs::read_to_string(mounted.path("precious")).expect("read"), "x");
@@ -162,7 +162,7 @@ fn a_foreign_mount_in_our_place_is_left_alone_by_the_end() {
     let _bound = Bound::of(&queue);
     umount(&mounted.point).expect("umount");
     tmpfs(&mounted.point);
-    fs::write(mounted.path("precious"), "x").expect("write");
+    write(mounted.path("precious"), "x").expect("write");
     mounted.signal(Signal::SIGTERM);
     assert!(mounted.wait_end());
     assert_eq!(fs::read_to_string(mounted.path("precious")).expect("read"), "x");
@@ -176,7 +176,7 @@ fn a_foreign_mount_in_our_place_survives_the_end_of_the_last_bind_mount() {
     let bound = Bound::of(&queue);
     umount(&mounted.point).expect("umount");
     tmpfs(&mounted.point);
-    fs::write(mounted.path("precious"), "x").expect("write");
+    write(mounted.path("precious"), "x").expect("write");
     bound.off();
     assert!(mounted.wait_end());
     assert_eq!(fs::read_to_string(mounted.path("precious")).expect("read"), "x");

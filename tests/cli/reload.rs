@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::common::{EVENTFS, as_user, errno, is_mounted, sh_ok, spawn, wait_until};
+use crate::common::{EVENTFS, as_user, errno, is_mounted, sh_ok, spawn, wait_until, write};
 use crate::place::Place;
 
 const USER: u32 = 1000;
@@ -169,7 +169,7 @@ fn queues_and_events_survive_a_reload() {
     let mut served = Served::start("c.toml", "");
     let queue = served.place.path("q");
     fs::create_dir(&queue).expect("mkdir");
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     served.reload("[limits]\nmax_files = 1\n");
     assert_eq!(fs::read_to_string(queue.join("head")).expect("read"), "x");
     served.end();

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::{EVENTFS, Mounted, names, set, sh, skip, wait_until};
+use crate::common::{EVENTFS, Mounted, names, set, sh, skip, wait_until, write};
 use crate::kid::{Kid, forlorn, patient, strict};
 use crate::place::{eventfs, one_line, outcome, output, text, users_can_run_it};
 
@@ -31,7 +31,7 @@ fn table(point: &Path) -> String {
 }
 
 fn put(queue: &Path, name: &str) {
-    fs::write(queue.join(name), "12345").expect("write");
+    write(queue.join(name), "12345").expect("write");
     wait_until("publication", || names(queue).first().is_some_and(|name| name == "head"));
 }
 

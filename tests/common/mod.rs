@@ -63,6 +63,15 @@ pub fn spawn(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// As [`fs::write`], with a close that is the last one: in a queue the event is published on return.
+///
+/// # Errors
+/// As of [`fs::write`].
+pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::Result<()> {
+    let _guard = no_forks();
+    fs::write(path, content)
+}
+
 /// A mount of its own for one test, served by `eventfs -f`.
 pub struct Mounted {
     pub point: PathBuf,

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::common::{Mounted, get};
+use crate::common::{Mounted, get, write};
 use crate::help::{depth, events, fill, json, pop, put, run};
 
 #[test]
@@ -57,7 +57,7 @@ fn all_of_many_batches_come_in_queue_order() {
 fn only_published_events_are_popped() {
     let mount = Mounted::new();
     let queue = mount.queue("q");
-    fs::write(queue.join(".staged"), "staged").unwrap();
+    write(queue.join(".staged"), "staged").unwrap();
     let unfinished = File::create(queue.join("unfinished")).unwrap();
     assert_eq!(pop(&queue, &["--all"]).code, 3);
     fs::rename(queue.join(".staged"), queue.join("now")).unwrap();

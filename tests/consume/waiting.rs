@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use crate::common::{Mounted, is_root, sh_ok, wait_until};
+use crate::common::{Mounted, is_root, sh_ok, wait_until, write};
 use crate::help::{
     Background, as_somebody, command, depth, events, fill, mode, pop, put, run, user,
 };
@@ -32,7 +32,7 @@ fn every_way_of_publication_wakes() {
     let mount = Mounted::new();
     let (queue, other) = (mount.queue("q"), mount.queue("r"));
     fill(&other, "e", 2);
-    let written = woken_by(&queue, || fs::write(queue.join("a"), "written").unwrap());
+    let written = woken_by(&queue, || write(queue.join("a"), "written").unwrap());
     assert_eq!(written, "written");
     let moved = || fs::rename(other.join("e-00000"), queue.join("b")).unwrap();
     assert_eq!(woken_by(&queue, moved), "e-00000\n");
@@ -41,7 +41,7 @@ fn every_way_of_publication_wakes() {
     let bits = Mode::from_bits_truncate(0o644);
     let made = || mknod(&queue.join("d"), SFlag::S_IFREG, bits, 0).unwrap();
     assert_eq!(woken_by(&queue, made), "");
-    fs::write(queue.join(".staged"), "staged").unwrap();
+    write(queue.join(".staged"), "staged").unwrap();
     let staged = || fs::rename(queue.join(".staged"), queue.join("e")).unwrap();
     assert_eq!(woken_by(&queue, staged), "staged");
 }
@@ -84,7 +84,7 @@ fn other_happenings_do_not_end_a_wait() {
     let mount = Mounted::new();
     let queue = mount.queue("q");
     let mut waiter = waiter(&queue);
-    fs::write(queue.join(".staged"), "").unwrap();
+    write(queue.join(".staged"), "").unwrap();
     mode(&queue, 0o700);
     fs::remove_file(queue.join(".staged")).unwrap();
     std::thread::sleep(Duration::from_millis(100));

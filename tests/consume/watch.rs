@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::common::{Mounted, is_root, skip, wait_until};
+use crate::common::{Mounted, is_root, skip, wait_until, write};
 use crate::help::{Background, as_somebody, command, events, fill, json, mode, pop, put, user};
 
 pub(super) fn watch(queues: &[&Path], options: &[&str]) -> Background {
@@ -42,7 +42,7 @@ fn every_event_is_told_once_and_stays() {
     let queue = mount.queue("q");
     put(&queue.join("before"), "");
     let mut watch = watch(&[&queue], &["--json"]);
-    fs::write(queue.join("a"), "1").unwrap();
+    write(queue.join("a"), "1").unwrap();
     wait_for(&mut watch, &["a=1"]);
     put(&queue.join("b"), "2");
     fs::hard_link(queue.join("b"), queue.join("c")).unwrap();
@@ -165,7 +165,7 @@ fn what_is_no_publication_is_not_told() {
     fs::rename(queue.join("old"), queue.join("renamed")).unwrap();
     File::options().append(true).open(queue.join("renamed")).unwrap().write_all(b"more").unwrap();
     mode(&queue.join("renamed"), 0o600);
-    fs::write(queue.join(".staged"), "x").unwrap();
+    write(queue.join(".staged"), "x").unwrap();
     fs::rename(queue.join(".staged"), queue.join(".staged2")).unwrap();
     fs::remove_file(queue.join("renamed")).unwrap();
     let unfinished = File::create(queue.join("never")).unwrap();
@@ -202,7 +202,7 @@ fn contents_that_may_not_be_read_are_left_out() {
     watch.arg(&queue);
     let mut watch = Background::start(watch);
     watch.wait_until_it_waits();
-    fs::write(queue.join(".secret"), "secret").unwrap();
+    write(queue.join(".secret"), "secret").unwrap();
     chown(queue.join(".secret"), Some(5001), None).unwrap();
     mode(&queue.join(".secret"), 0o600);
     fs::rename(queue.join(".secret"), queue.join("secret")).unwrap();

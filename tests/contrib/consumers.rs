@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{Mounted, names, set, wait_until};
+use crate::common::{Mounted, names, set, wait_until, write};
 use crate::help::{
     Background, all_lines, command, counter, example, fill, have, ok, output, put, text,
 };
@@ -130,7 +130,7 @@ fn claim_sh_takes_names_of_every_kind() {
     let queue = mount.queue("q");
     let kinds = ["-n", "a b", "*", "$x\n", "\"'", "ä", "\n"].map(str::to_owned);
     for name in kinds.iter().cloned().chain(["x".repeat(250)]) {
-        fs::write(queue.join(".staged"), "event\n").expect("write");
+        write(queue.join(".staged"), "event\n").expect("write");
         fs::rename(queue.join(".staged"), queue.join(name)).expect("rename");
     }
     let mut consumer = start(&["claim.sh"], &queue, &["cat"]);

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::common::{errno, get, set, wait_until};
+use crate::common::{errno, get, set, wait_until, write};
 use crate::kid::{Kid, fork_again, forlorn, kill9, patient, strict, wait_gone};
 use crate::shell::Shell;
 
@@ -169,7 +169,7 @@ fn an_owner_that_is_no_positive_number_or_word_is_invalid() {
 fn an_event_has_neither_attribute() {
     let mounted = strict();
     let queue = mounted.queue("q");
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     assert_eq!(get(&queue.join("e"), OWNER), None);
     assert_eq!(errno(set(&queue.join("e"), OWNER, "1")), libc::EINVAL);
     assert_eq!(errno(set(&queue.join("e"), STICKY, "1")), libc::EINVAL);

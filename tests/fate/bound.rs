@@ -4,14 +4,14 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 
 use crate::binding::{Bound, bind};
-use crate::common::{Mounted, errno, is_listed, names, sh, sh_ok, wait_until};
+use crate::common::{Mounted, errno, is_listed, names, sh, sh_ok, wait_until, write};
 use crate::kid::{Kid, strict, wait_gone};
 
 #[test]
 fn a_bind_mount_shows_its_queue_alone() {
     let mounted = strict();
     let (queue, _other) = (mounted.queue("q"), mounted.queue("other"));
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     let bound = Bound::of(&queue);
     assert_eq!(names(&bound.point), ["head", "tail", "e"]);
     // Its parent is where it is mounted, not the root of the queues.
@@ -47,7 +47,7 @@ fn a_bind_mount_of_a_dead_queue_looks_like_a_removed_directory() {
     let mounted = strict();
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     let bound = Bound::of(&queue);
     kid.kill();
     wait_gone(&queue);
@@ -81,7 +81,7 @@ fn a_bind_mount_does_not_see_a_new_queue_of_the_old_name() {
     kid.kill();
     wait_gone(&queue);
     fs::create_dir(&queue).expect("mkdir");
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     assert_eq!(names(&bound.point), [""; 0]);
     assert_eq!(names(&queue), ["head", "tail", "e"]);
 }

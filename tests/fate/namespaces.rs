@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{EVENTFS, Mounted, errno, get, set, sh, spawn, wait_until};
+use crate::common::{EVENTFS, Mounted, errno, get, set, sh, spawn, wait_until, write};
 use crate::kid::{Kid, kill9, patient, strict, wait_gone};
 use crate::shell::Shell;
 
@@ -176,7 +176,7 @@ fn with_orphans_sticky_such_a_queue_is_sticky() {
     Kid::with_queue(&made).kill();
     assert_eq!(get(&queue, "user.eventfs_sticky").as_deref(), Some("1"));
     assert_eq!(get(&queue, OWNER), None);
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     assert_eq!(fs::read_to_string(queue.join("head")).expect("read"), "x");
 }
 

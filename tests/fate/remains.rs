@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::sys::statvfs::statvfs;
 
-use crate::common::{Mounted, errno, get, names, wait_until};
+use crate::common::{Mounted, errno, get, names, wait_until, write};
 use crate::kid::{Kid, strict, wait_gone};
 
 fn events_used(mounted: &Mounted) -> u64 {
@@ -25,9 +25,9 @@ fn the_events_of_a_dead_queue_cease_to_exist() {
     let (used, free) = (events_used(&mounted), blocks_free(&mounted));
     let kid = Kid::with_queue(&queue);
     for i in 0..100 {
-        fs::write(queue.join(format!("e{i}")), vec![1; 10_000]).expect("write");
+        write(queue.join(format!("e{i}")), vec![1; 10_000]).expect("write");
     }
-    fs::write(queue.join(".staged"), "staged").expect("write");
+    write(queue.join(".staged"), "staged").expect("write");
     assert_eq!(events_used(&mounted), used + 101);
     kid.kill();
     wait_gone(&queue);
@@ -41,7 +41,7 @@ fn multicast_links_of_a_dead_queue_live_on() {
     let mounted = strict();
     let (queue, other) = (mounted.path("q"), mounted.queue("other"));
     let kid = Kid::with_queue(&queue);
-    fs::write(queue.join("e"), "bytes").expect("write");
+    write(queue.join("e"), "bytes").expect("write");
     xattr::set(queue.join("e"), "user.note", b"kept").expect("setxattr");
     fs::hard_link(queue.join("e"), other.join("f")).expect("link");
     kid.kill();
@@ -56,7 +56,7 @@ fn an_open_event_of_a_dead_queue_stays_readable_and_writable() {
     let mounted = strict();
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
-    fs::write(queue.join("e"), "first").expect("write");
+    write(queue.join("e"), "first").expect("write");
     let mut reader = File::open(queue.join("head")).expect("open");
     let mut both = OpenOptions::new().read(true).write(true).open(queue.join("e")).expect("open");
     kid.kill();
@@ -93,7 +93,7 @@ fn a_new_queue_may_take_the_name_as_soon_as_the_old_one_is_gone() {
     let queue = mounted.path("q");
     for turn in 0..100 {
         let kid = Kid::with_queue(&queue);
-        fs::write(queue.join("old"), "old").expect("write");
+        write(queue.join("old"), "old").expect("write");
         kid.kill();
         wait_gone(&queue);
         // This one belongs to the test: nothing of the old one's end may reach it.
@@ -113,7 +113,7 @@ fn a_directory_handle_of_a_dead_queue_shows_nothing() {
     let mounted = strict();
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     let dir = File::open(&queue).expect("open");
     kid.kill();
     wait_gone(&queue);

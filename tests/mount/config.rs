@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::common::{EVENTFS, errno, is_listed, sh_ok, spawn};
+use crate::common::{EVENTFS, errno, is_listed, sh_ok, spawn, write};
 use crate::help::{ConfigFile, put_as, user};
 
 const DAEMON: u32 = 1;
@@ -48,7 +48,7 @@ fn ini_defaults_hold_for_everybody() {
     assert_eq!((files_of(&mount, ANN), files_of(&mount, DAEMON)), (3, 3));
     user(ANN, || fs::create_dir(mount.path("a"))).unwrap();
     assert_eq!(errno(user(ANN, || fs::create_dir(mount.path("b")))), libc::EDQUOT);
-    let grow = |bytes| user(ANN, || fs::write(mount.path("of5001/0"), vec![1; bytes]));
+    let grow = |bytes| user(ANN, || write(mount.path("of5001/0"), vec![1; bytes]));
     grow(10).unwrap();
     assert_eq!(errno(grow(11)), libc::EDQUOT);
 }
@@ -103,7 +103,7 @@ fn toml_limits_hold_for_users_and_groups() {
     assert_eq!(files_of(&mount, DAEMON), 4);
     assert_eq!(files_of(&mount, ANN), 2);
     assert_eq!(files_of(&mount, 5_002), 1);
-    let grow = |bytes| user(ANN, || fs::write(mount.path("of5001/0"), vec![1; bytes]));
+    let grow = |bytes| user(ANN, || write(mount.path("of5001/0"), vec![1; bytes]));
     grow(1_024).unwrap();
     assert_eq!(errno(grow(1_025)), libc::EDQUOT);
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use crate::common::{Mounted, errno};
+use crate::common::{Mounted, errno, write};
 use crate::help::{files, head, put, rename_with, text, try_put};
 
 #[test]
@@ -179,6 +179,6 @@ fn an_event_is_no_directory() {
     let queue = mount.queue("q");
     put(queue.join("e"), "");
     assert_eq!(errno(fs::metadata(queue.join("e/x"))), libc::ENOTDIR);
-    assert_eq!(errno(fs::write(queue.join("e/x"), "")), libc::ENOTDIR);
+    assert_eq!(errno(write(queue.join("e/x"), "")), libc::ENOTDIR);
     assert_eq!(errno(fs::read_dir(queue.join("head"))), libc::ENOTDIR);
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use crate::common::{Mounted, errno, sh, sh_ok, wait_until};
+use crate::common::{Mounted, errno, sh, sh_ok, wait_until, write};
 use crate::help::{begin, close, count, files, head, is_absent, put, tail, text};
 
 #[test]
@@ -169,7 +169,7 @@ fn mknod_publishes_at_once() {
     mknod(&queue.join("e"), SFlag::S_IFREG, Mode::S_IRUSR | Mode::S_IWUSR, 0).unwrap();
     assert_eq!((head(&queue).as_deref(), count(&queue, "depth")), (Some("e"), 1));
     // Being written later does not change that.
-    fs::write(queue.join("e"), "later").unwrap();
+    write(queue.join("e"), "later").unwrap();
     assert_eq!((text(queue.join("head")).as_str(), count(&queue, "published")), ("later", 1));
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use crate::common::{Mounted, errno, names, sh_ok};
+use crate::common::{Mounted, errno, names, sh_ok, write};
 use crate::help::{begin, close, files, is_absent, put, rename_with, text};
 
 #[test]
@@ -43,7 +43,7 @@ fn mkdir_of_a_name_that_is_taken_is_eexist() {
 #[test]
 fn a_regular_file_in_the_root_is_eperm() {
     let mount = Mounted::new();
-    assert_eq!(errno(fs::write(mount.path("f"), "x")), libc::EPERM);
+    assert_eq!(errno(write(mount.path("f"), "x")), libc::EPERM);
     let made = mknod(&mount.path("g"), SFlag::S_IFREG, Mode::S_IRWXU, 0);
     assert_eq!(made, Err(nix::errno::Errno::EPERM));
     assert_eq!(names(&mount.point), Vec::<String>::new());

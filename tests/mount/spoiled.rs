@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use crate::common::{Mounted, errno, set, sh};
+use crate::common::{Mounted, errno, set, sh, write};
 use crate::help::{begin, close, count, files, head, is_absent, put, text};
 
 const MIB: usize = 1 << 20;
@@ -153,6 +153,6 @@ fn a_create_that_is_refused_leaves_nothing() {
     let mount = Mounted::with("allow_other,nr_events=1");
     let queue = mount.queue("q");
     put(queue.join("a"), "");
-    assert_eq!(errno(fs::write(queue.join("b"), "")), libc::ENOSPC);
+    assert_eq!(errno(write(queue.join("b"), "")), libc::ENOSPC);
     assert_eq!(files(&queue), ["a"]);
 }

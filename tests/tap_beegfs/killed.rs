@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::common::{EVENTFS, Mounted, is_mounted, spawn, wait_until};
+use crate::common::{EVENTFS, Mounted, is_mounted, spawn, wait_until, write};
 use crate::help::{Site, assert_numbers, events, file, numbers, of_type, wait_for_events};
 use crate::metadata_server::{Identity, MetadataServer};
 
@@ -38,7 +38,7 @@ fn an_incomplete_file_of_a_killed_tap_is_completed() {
     tap.kill9();
     // As if it had been killed in the middle of the fourth, before any position was saved.
     let whole = fs::read_to_string(queue.join(file(3))).unwrap();
-    fs::write(queue.join(file(3)), &whole[..100]).unwrap();
+    write(queue.join(file(3)), &whole[..100]).unwrap();
     fs::remove_file(queue.join(file(4))).unwrap();
     let tap = site.tap(&queue, &["--from", "oldest"]);
     wait_until("the rest", || queue.join(file(4)).exists());

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::common::{Mounted, names, wait_until};
+use crate::common::{Mounted, names, wait_until, write};
 use crate::kid::{Kid, wait_gone};
 use crate::watcher::Watcher;
 
@@ -40,7 +40,7 @@ fn one_turn(root: &Path, dice: &mut Dice) {
     let other = root.join(format!("q{}", dice.roll(3)));
     let (name, new) = (format!("e{}", dice.roll(5)), format!("e{}", dice.roll(5)));
     match dice.roll(12) {
-        0 | 1 => check(fs::write(queue.join(&name), "x")),
+        0 | 1 => check(write(queue.join(&name), "x")),
         2 => check(fs::remove_file(queue.join("head"))),
         3 => check(fs::remove_file(queue.join(&name))),
         4 => check(fs::rename(queue.join(&name), queue.join(&new))),
@@ -64,7 +64,7 @@ fn die_again_and_again(root: &Path, turns: u64, dice: &mut Dice) {
         let queue = root.join(format!("q{}", dice.roll(3)));
         let kid = Kid::start(move || {
             let _ = fs::create_dir(&queue);
-            let _ = fs::write(queue.join("from_kid"), "x");
+            let _ = write(queue.join("from_kid"), "x");
             Ok(0)
         });
         kid.kill();
@@ -138,7 +138,7 @@ fn a_killed_client_is_not_held_by_its_request() {
             let queue = queue.clone();
             move || {
                 for i in 0_u64.. {
-                    let _ = fs::write(queue.join(format!("e{}", i % 10)), "x");
+                    let _ = write(queue.join(format!("e{}", i % 10)), "x");
                     let _ = fs::remove_file(queue.join("head"));
                 }
             }

@@ -5,7 +5,7 @@ use std::fs;
 use nix::mount::{MntFlags, umount, umount2};
 
 use crate::binding::Bound;
-use crate::common::{Mounted, names, wait_until};
+use crate::common::{Mounted, names, wait_until, write};
 use crate::kid::{Kid, wait_gone};
 use crate::watcher::Watcher;
 
@@ -36,7 +36,7 @@ fn a_queue_with_events_ends_the_same_way() {
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
     for i in 0..500 {
-        fs::write(queue.join(format!("e{i}")), "x").expect("write");
+        write(queue.join(format!("e{i}")), "x").expect("write");
     }
     assert_eq!(names(&queue).len(), 502);
     let mut watcher = Watcher::of("root", &mounted.point);
@@ -84,7 +84,7 @@ fn with_notify_off_the_caches_are_right_all_the_same() {
     let queue = mounted.path("q");
     for _ in 0..20 {
         let kid = Kid::with_queue(&queue);
-        fs::write(queue.join("e"), "x").expect("write");
+        write(queue.join("e"), "x").expect("write");
         kid.kill();
         wait_gone(&queue);
         assert_eq!(names(&mounted.point), [""; 0]);

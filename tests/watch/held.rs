@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 
 use crate::binding::Bound;
-use crate::common::{Mounted, names};
+use crate::common::{Mounted, names, write};
 use crate::kid::Kid;
 use crate::watcher::Watcher;
 
@@ -20,7 +20,7 @@ fn scene() -> Scene {
     let mounted = Mounted::with("allow_other,root_mode=0777,grace=0");
     let queue = mounted.path("q");
     let kid = Kid::with_queue(&queue);
-    fs::write(queue.join("e"), "x").expect("write");
+    write(queue.join("e"), "x").expect("write");
     let mut watcher = Watcher::of("root", &mounted.point);
     watcher.add("q", &queue);
     Scene { mounted, queue, kid, watcher }
@@ -102,7 +102,7 @@ fn a_held_queue_is_no_obstacle_to_a_new_one_of_its_name() {
     watcher.wait_for("root: DELETE,ISDIR q");
     fs::create_dir(&queue).expect("mkdir");
     watcher.add("new", &queue);
-    fs::write(queue.join("f"), "x").expect("write");
+    write(queue.join("f"), "x").expect("write");
     drop(handle);
     watcher.wait_for("q: DELETE_SELF");
     Kid::with_queue(&mounted.path("later")).kill();

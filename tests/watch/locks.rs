@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::common::{Mounted, names, no_forks, set, wait_until};
+use crate::common::{Mounted, names, no_forks, set, wait_until, write};
 
 /// A call takes milliseconds.
 const BOUND: Duration = Duration::from_secs(20);
@@ -125,7 +125,7 @@ fn a_refused_write_whose_file_goes_at_its_close_ends() {
     with_both(|scene| {
         set(&scene.queue, "user.eventfs_max_bytes", "10").expect("limit");
         scene.turns(|queue, _, turn| {
-            let refused = fs::write(queue.join(turn.to_string()), [0; 100]);
+            let refused = write(queue.join(turn.to_string()), [0; 100]);
             let error = refused.expect_err("no room");
             if error.raw_os_error() == Some(libc::EDQUOT) { Ok(()) } else { Err(error) }
         });

@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::common::{Mounted, get, names, no_forks, set};
+use crate::common::{Mounted, get, names, no_forks, set, write};
 use crate::kid::Kid;
 use crate::watcher::Watcher;
 
 fn put(queue: &Path, name: &str, content: &str) {
     let _guard = no_forks();
-    fs::write(queue.join(name), content).expect("write");
+    write(queue.join(name), content).expect("write");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_late_end_never_hits_a_queue_renamed_to_the_old_name() {
     let (queue, spare) = (mounted.path("q"), mounted.path("spare"));
     for turn in 0..100 {
         let kid = Kid::with_queue(&queue);
-        fs::write(queue.join("old"), "x").expect("write");
+        write(queue.join("old"), "x").expect("write");
         fs::create_dir(&spare).expect("mkdir");
         let new = fs::metadata(&spare).expect("stat").ino();
         kid.kill_unreaped();

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{EVENTFS, Mounted, set, wait_until};
+use crate::common::{EVENTFS, Mounted, set, wait_until, write};
 
 struct Logged {
     mounted: Mounted,
@@ -95,7 +95,7 @@ fn the_kernel_forgets_dropped_and_expired_events_that_inotify_is_not_told_of() {
     let events = put(&queue, 20);
     set(&queue, "user.eventfs_overflow", "drop-oldest").expect("overflow");
     set(&queue, "user.eventfs_max_events", "5").expect("limit");
-    fs::write(queue.join("last"), "x").expect("put");
+    write(queue.join("last"), "x").expect("put");
     logged.wait_forgotten(&events[..15]);
     set(&queue, "user.eventfs_ttl", "1").expect("ttl");
     logged.wait_forgotten(&events);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use crate::common::{Mounted, get, names, set, wait_until};
+use crate::common::{Mounted, get, names, set, wait_until, write};
 use crate::watcher::Watcher;
 
 const EVENTS: usize = 12_000;
@@ -46,7 +46,7 @@ fn after_a_storm_single_events_are_told_again() {
     set(&queue, "user.eventfs_ttl", "1").expect("ttl");
     wait_until("the end of all", || names(&queue).is_empty());
     let mut watcher = Watcher::of("q", &queue);
-    fs::write(queue.join("single"), "x").expect("write");
+    write(queue.join("single"), "x").expect("write");
     watcher.wait_for("q: DELETE single");
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Mounted, errno, get, names, set, wait_until};
+use crate::common::{Mounted, errno, get, names, set, wait_until, write};
 use crate::watcher::Watcher;
 
 fn mount(policy: &str) -> Mounted {
@@ -20,7 +20,7 @@ fn dropping(mounted: &Mounted, name: &str, most: u32) -> PathBuf {
 }
 
 fn put(queue: &Path, name: &str) {
-    fs::write(queue.join(name), "x").expect("write");
+    write(queue.join(name), "x").expect("write");
 }
 
 /// What was told before is complete when this returns: the herald keeps the order of vanishing.
@@ -75,10 +75,10 @@ fn events_dropped_for_bytes_are_told_by_name() {
     set(&queue, "user.eventfs_overflow", "drop-oldest").expect("overflow");
     let mut watcher = Watcher::of("q", &queue);
     for name in ["a", "b"] {
-        fs::write(queue.join(name), vec![1; 900]).expect("write");
+        write(queue.join(name), vec![1; 900]).expect("write");
     }
     wait_until("publication", || names(&queue) == ["head", "tail", "a", "b"]);
-    fs::write(queue.join("c"), vec![1; 1_500]).expect("write");
+    write(queue.join("c"), vec![1; 1_500]).expect("write");
     watcher.wait_for("q: DELETE a");
     watcher.wait_for("q: DELETE b");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::sys::stat::{Mode, SFlag, mknod};
 
 use crate::binding::Bound;
-use crate::common::{Mounted, as_user, sh_ok, skip};
+use crate::common::{Mounted, as_user, sh_ok, skip, write};
 use crate::watcher::Watcher;
 
 /// Runs a test on a mount of each kind: this part of the rules holds for all of them.
@@ -25,7 +25,7 @@ fn a_new_event_is_told_under_its_real_name() {
     for_each_policy(|mounted| {
         let queue = mounted.queue("q");
         let mut watcher = Watcher::of("q", &queue);
-        fs::write(queue.join("e"), "x").expect("write");
+        write(queue.join("e"), "x").expect("write");
         watcher.wait_for("q: CLOSE_WRITE e");
         assert_eq!(watcher.lines(), WRITTEN);
     });
@@ -37,7 +37,7 @@ fn it_is_told_whoever_made_it() {
     let queue = mounted.queue("q");
     fs::set_permissions(&queue, fs::Permissions::from_mode(0o777)).expect("chmod");
     let mut watcher = Watcher::of("q", &queue);
-    as_user(1000, 1000, || fs::write(queue.join("e"), "x")).expect("another user");
+    as_user(1000, 1000, || write(queue.join("e"), "x")).expect("another user");
     watcher.wait_for("q: CLOSE_WRITE e");
     assert_eq!(watcher.lines(), WRITTEN);
     fs::remove_file(queue.join("e")).expect("remove");
@@ -60,7 +60,7 @@ fn it_is_told_through_every_bind_mount() {
     watcher.wait_for("q: CLOSE_WRITE e");
     drop(watcher);
     let mut watcher = Watcher::of("bound", &bound.point);
-    fs::write(queue.join("f"), "x").expect("write");
+    write(queue.join("f"), "x").expect("write");
     watcher.wait_for("bound: CLOSE_WRITE f");
     drop(watcher);
     bound.off();
@@ -107,7 +107,7 @@ fn a_rename_is_told_as_moved_to() {
     for_each_policy(|mounted| {
         let (queue, other) = (mounted.queue("q"), mounted.queue("other"));
         fs::write(other.join("a"), "x").expect("write");
-        fs::write(queue.join(".staged"), "x").expect("write");
+        write(queue.join(".staged"), "x").expect("write");
         let mut watcher = Watcher::of("q", &queue);
         watcher.add("other", &other);
         fs::rename(other.join("a"), queue.join("e")).expect("rename");
@@ -123,7 +123,7 @@ fn a_rename_is_told_as_moved_to() {
 fn a_removal_is_told_as_delete() {
     for_each_policy(|mounted| {
         let queue = mounted.queue("q");
-        fs::write(queue.join("e"), "x").expect("write");
+        write(queue.join("e"), "x").expect("write");
         let mut watcher = Watcher::of("q", &queue);
         fs::remove_file(queue.join("e")).expect("remove");
         watcher.wait_for("q: DELETE e");
@@ -161,7 +161,7 @@ fn a_watch_goes_with_a_renamed_queue() {
     let queue = mounted.queue("q");
     let mut watcher = Watcher::of("q", &queue);
     fs::rename(&queue, mounted.path("r")).expect("rename");
-    fs::write(mounted.path("r/e"), "x").expect("write");
+    write(mounted.path("r/e"), "x").expect("write");
     watcher.wait_for("q: CLOSE_WRITE e");
 }
 
