@@ -83,6 +83,8 @@ pub struct Resume {
     pub context: Value,
     /// Where to go on.
     pub start: Start,
+    /// The last event written, also where reading goes on before it: the source had at least that.
+    pub written: Option<Position>,
 }
 
 /// Why a tap ends with status 1: `what: why`, one line.

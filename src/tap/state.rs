@@ -201,7 +201,8 @@ pub(super) fn starts(streams: &Streams, queues_live: bool) -> Vec<Resume> {
             (Some(at), None) => Start::At(at),
             (None, None) => return None,
         };
-        Some(Resume { stream: *number, context: stream.context.clone(), start })
+        let context = stream.context.clone();
+        Some(Resume { stream: *number, context, start, written: stream.written })
     };
     streams.iter().filter_map(resume).collect()
 }
@@ -350,10 +351,12 @@ mod tests {
             let (loaded, told_then, alive) = keeper.load(&[&first]).unwrap();
             assert!(alive);
             assert_eq!(told_then, notes.pick(true, false));
-            let start = Start::After(Position { stream: 7, at: 26, next: 27, mark: u64::MAX });
+            let last = Position { stream: 7, at: 26, next: 27, mark: u64::MAX };
+            let (start, written) = (Start::After(last), Some(last));
             let context = serde_json::json!({"resets": 1});
-            assert_eq!(starts(&loaded, true), [Resume { stream: 7, context, start }]);
-            assert_eq!(starts(&loaded, false)[0].start, Start::At(5));
+            assert_eq!(starts(&loaded, true), [Resume { stream: 7, context, start, written }]);
+            let again = &starts(&loaded, false)[0];
+            assert_eq!((&again.start, again.written), (&Start::At(5), Some(last)));
             fs::remove_dir(&path).unwrap();
             let second = queue(&path);
             let (loaded, _, alive) = keeper.load(&[&second]).unwrap();

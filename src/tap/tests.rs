@@ -83,7 +83,7 @@ fn the_first_position_of_a_stream_is_saved_at_once_and_the_next_ones_wait() {
     (0..3).for_each(|at| sink.offer(&mut event(at)));
     // As after a kill before anything was written, and in the first second of a tap's life.
     let known = Sink::open(with_state()).unwrap().starts().to_vec();
-    assert_eq!(known, [Resume { stream: 1, context, start: Start::At(0) }]);
+    assert_eq!(known, [Resume { stream: 1, context, start: Start::At(0), written: None }]);
     sink.flush();
     sink.tick(Instant::now(), &locate);
     let known = Sink::open(with_state()).unwrap().starts().to_vec();

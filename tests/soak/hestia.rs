@@ -22,7 +22,7 @@ const BURST_MAX: u64 = 15;
 /// One document in so many is written in two pieces, with a tick between them.
 const PIECES_EVERY: u64 = 40;
 
-/// One tick in so many rotates the feed, if the tap has come to the present file.
+/// One tick in so many rotates the feed.
 const ROTATE_EVERY: u64 = 30;
 
 /// A rotated file is removed when all of it was seen so long ago: by then the tap has seen that too, and
@@ -80,8 +80,6 @@ struct Feed {
     rest: String,
     /// Of the next document.
     next: u64,
-    /// Of the first document of the present file.
-    first: u64,
     rotated: Vec<Rotated>,
     rotations: u64,
 }
@@ -89,7 +87,7 @@ struct Feed {
 impl Feed {
     fn new(path: PathBuf) -> Self {
         let (file, rest, rotated) = (None, String::new(), Vec::new());
-        Self { path, file, rest, next: 0, first: 0, rotated, rotations: 0 }
+        Self { path, file, rest, next: 0, rotated, rotations: 0 }
     }
 
     fn append(&mut self, text: &str) -> Result<(), String> {
@@ -131,7 +129,6 @@ impl Feed {
     /// The next document begins a new file.
     fn leave(&mut self, path: PathBuf) {
         self.file = None;
-        self.first = self.next;
         self.rotated.push(Rotated { path, end: self.next, done: None });
     }
 
@@ -204,11 +201,14 @@ impl Life<'_> {
         Ok(())
     }
 
-    /// A file that came and went while no tap looked would be none that a tap can know of.
+    /// Also when no tap has looked at the present file; only of the very first one a tap has to know.
     fn rotate(&mut self) -> Result<(), String> {
         let Self { scene, feed } = self;
-        if !scene.rng.once_in(ROTATE_EVERY) || !feed.rest.is_empty() || !scene.seen.has(feed.first)
-        {
+        if !scene.rng.once_in(ROTATE_EVERY) || !feed.rest.is_empty() || !scene.seen.has(0) {
+            return Ok(());
+        }
+        if feed.file.is_none() {
+            // Nothing has the name.
             return Ok(());
         }
         let path = feed.rename()?;
@@ -261,15 +261,20 @@ impl Life<'_> {
         self.feed.write(HOLE)?;
         let path = self.feed.rename()?;
         fs::remove_file(path).map_err(|error| error.to_string())?;
-        (self.feed.file, self.feed.first) = (None, self.feed.next);
+        self.feed.file = None;
         self.expect_missing(first);
         self.feed.write(KEPT)?;
         let new = self.feed.stand()?.0;
         self.settle("after the reset")?;
         self.scene.rest();
-        // The new file may have got the inode of the old one.
-        let reasons: &[&str] =
-            if new == inode { &["feed truncated", "feed rewritten"] } else { &["feed replaced"] };
+        // The new file may have got the inode of the old one; the time of its birth tells them apart.
+        let is_known =
+            fs::metadata(&self.feed.path).is_ok_and(|metadata| metadata.created().is_ok());
+        let reasons: &[&str] = if new == inode && !is_known {
+            &["feed truncated", "feed rewritten"]
+        } else {
+            &["feed replaced"]
+        };
         self.expect_note("a feed that was removed unread", |note| {
             let data = &note["data"];
             note["type"] == "hestia.reset"

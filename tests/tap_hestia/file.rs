@@ -6,15 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::help::{Site, document, names, number, sample};
+use crate::help::{Site, document, names, number, sample, settle};
 
 fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().expect("type")).collect()
-}
-
-/// Long enough for a tap that does something wrong to have done it.
-fn settle() {
-    std::thread::sleep(Duration::from_millis(300));
 }
 
 #[test]

@@ -85,6 +85,11 @@ impl Site {
     }
 }
 
+/// Long enough for a tap that does something wrong to have done it.
+pub fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(300));
+}
+
 pub fn append(path: &Path, text: &str) {
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).expect("append");

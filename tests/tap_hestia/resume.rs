@@ -1,11 +1,14 @@
 //! Going on after an end: positions, rotation and replacement meanwhile, queues that go.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::common::{Mounted, is_root, set, skip, wait_until};
-use crate::help::{Site, append, document, lines, names, number};
+use crate::help::{Site, append, document, lines, names, number, settle};
 
 fn numbers(events: &[Value]) -> Vec<usize> {
     let mut numbers: Vec<usize> = events.iter().filter_map(number).collect();
@@ -56,6 +59,88 @@ fn a_file_rotated_meanwhile_is_read_to_its_end_first() {
     site.wait_for(5);
     tap.end();
     assert!(resets(&site.lines()).is_empty());
+}
+
+#[test]
+fn files_that_came_and_went_while_nobody_looked_are_read_in_their_order() {
+    let site = Site::new();
+    site.append(&document(1));
+    site.once(&[]).assert_well();
+    site.append(&document(2));
+    for turn in 0..3 {
+        fs::rename(site.feed(), site.path(&format!("feed.yaml-2026112{turn}"))).unwrap();
+        settle();
+        site.append(&document(10 + turn));
+    }
+    // What an editor or a copy leaves is no rotated feed.
+    fs::copy(site.path("feed.yaml-20261120"), site.path("feed.yaml.bak")).unwrap();
+    let ended = site.once(&[]);
+    ended.assert_well();
+    assert_eq!((ended.count("written"), ended.count("notes")), (4, 0), "{}", ended.stderr);
+    assert_eq!(numbers(&site.lines()), [1, 2, 10, 11, 12]);
+    // The same for a tap that lives and does not come to look.
+    let tap = site.tap(&[]);
+    let pid = Pid::from_raw(tap.child.id().cast_signed());
+    site.append(&document(13));
+    site.wait_for(6);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    for turn in 3..5 {
+        fs::rename(site.feed(), site.path(&format!("feed.yaml-2026112{turn}"))).unwrap();
+        settle();
+        site.append(&document(11 + turn));
+    }
+    kill(pid, Signal::SIGCONT).unwrap();
+    assert_eq!(numbers(&site.wait_for(8)), [1, 2, 10, 11, 12, 13, 14, 15]);
+    let ended = tap.end();
+    assert_eq!((ended.count("duplicate"), ended.count("notes")), (0, 0), "{}", ended.stderr);
+}
+
+#[test]
+fn a_rotated_feed_that_is_compressed_before_it_was_read_is_a_gap() {
+    let site = Site::new();
+    site.append(&document(1));
+    site.once(&[]).assert_well();
+    fs::rename(site.feed(), site.path("feed.yaml.3")).unwrap();
+    settle();
+    // As gzip leaves it: a new file with the time of the old one.
+    fs::write(site.path("feed.yaml.2.gz"), b"\x1f\x8b\x08 and so on").unwrap();
+    settle();
+    site.append(&document(2));
+    fs::rename(site.feed(), site.path("feed.yaml.1")).unwrap();
+    settle();
+    site.append(&document(3));
+    let ended = site.once(&[]);
+    ended.assert_well();
+    assert_eq!((ended.count("written"), ended.count("notes")), (2, 1), "{}", ended.stderr);
+    let events = site.lines();
+    assert_eq!(numbers(&events), [1, 2, 3]);
+    let gap = events.iter().find(|event| event["type"] == "hestia.gap").unwrap();
+    let inode = fs::metadata(site.path("feed.yaml.2.gz")).unwrap().ino();
+    let told = json!({
+        "feed": "feed.yaml", "inode": inode, "first": 0, "last": null, "count": null,
+        "reason": "a rotated feed is compressed",
+    });
+    assert_eq!(gap["data"], told);
+    // And once is enough.
+    assert_eq!(site.once(&[]).count("notes"), 0);
+}
+
+#[test]
+fn a_feed_that_was_rewritten_when_the_queue_went_too_is_a_reset() {
+    let site = Site::new();
+    let state = site.path("state");
+    let words = ["--state", state.to_str().unwrap()];
+    site.append(&(document(1) + &document(2)));
+    site.once(&words).assert_well();
+    fs::remove_file(site.queue.join(&names(&site.queue)[0])).unwrap();
+    // The tap sees that the first is consumed.
+    site.once(&words).assert_well();
+    fs::remove_dir_all(&site.queue).unwrap();
+    fs::write(site.feed(), document(5) + &document(6) + &document(7)).unwrap();
+    site.once(&words).assert_well();
+    let events = site.lines();
+    assert_eq!(numbers(&events), [5, 6, 7]);
+    assert_eq!(resets(&events)[0]["reason"], "feed rewritten");
 }
 
 #[test]

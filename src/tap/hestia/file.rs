@@ -12,8 +12,9 @@ use nix::poll::PollFlags;
 
 use super::Decoders;
 use super::arrivals::Arrivals;
+use super::between::between;
 use super::reading::{PIECE_BYTES, Reading, TURN_PIECES};
-use super::resume::{self, Saved, Streams};
+use super::resume::{self, FileId, Saved, Streams};
 use super::watch::Watch;
 use crate::decode::hestia::{MARK_BYTES, Origin, Splitter, Stand};
 use crate::event::UnixNanos;
@@ -31,8 +32,7 @@ const LEAVE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Part {
     file: File,
-    device: u64,
-    inode: u64,
+    id: FileId,
     resets: u64,
     reading: Reading,
     /// The last bytes that were read: as long as they stand there, nobody has rewritten the file.
@@ -130,36 +130,37 @@ impl FileFeed {
                 return true;
             }
             if !self.later.is_empty() {
-                self.tell_gap(&saved, sink);
+                // Before what nobody had consumed of it came again.
+                self.tell_gap(saved.id.inode, saved.offset(), "the rotated feed is gone", sink);
                 continue;
             }
             let reason = match File::open(&self.path) {
                 Ok(file) => saved.is_in(&file).err().unwrap_or("feed replaced"),
                 Err(_) => "feed replaced",
             };
-            self.lost = Some(Lost { inode: saved.inode, offset: saved.offset(), reason });
+            self.lost = Some(Lost { inode: saved.id.inode, offset: saved.offset(), reason });
         }
         false
     }
 
     fn continue_at(&mut self, file: File, saved: &Saved, sink: &mut Sink) {
         let offset = saved.offset();
-        let Saved { device, inode, resets, serial, .. } = *saved;
-        self.part_at(file, (device, inode), resets, offset, Some(serial), sink);
+        let id = file.metadata().map_or(saved.id, |metadata| FileId::of(&metadata));
+        self.part_at(file, id, saved.resets, offset, Some(saved.serial), sink);
     }
 
     /// Begins to read a file in this place.
     fn part_at(
         &mut self,
         file: File,
-        (device, inode): (u64, u64),
+        id: FileId,
         resets: u64,
         offset: u64,
         serial: Option<u64>,
         sink: &mut Sink,
     ) {
-        let stream = self.streams.enter((device, inode), resets, serial, sink);
-        let stand = Stand { origin: Origin::File { inode, resets }, stream };
+        let stream = self.streams.enter(id, resets, serial, sink);
+        let stand = Stand { origin: Origin::File { inode: id.inode, resets }, stream };
         let tail = resume::before(&file, offset).unwrap_or_default();
         let limits = self.decoders.limits;
         let splitter = Splitter::resume(limits.document_bytes_max, offset, &tail);
@@ -179,7 +180,7 @@ impl FileFeed {
         if !self.caught_up {
             reading.arrivals = Arrivals::read(sink.options(), stand.origin, offset);
         }
-        self.part = Some(Part { file, device, inode, resets, reading, tail });
+        self.part = Some(Part { file, id, resets, reading, tail });
     }
 
     /// Behind the last document that is whole by now.
@@ -188,7 +189,7 @@ impl FileFeed {
         let bytes_max = self.decoders.limits.document_bytes_max;
         let offset = last_end(&file, metadata.len(), bytes_max);
         let resets = self.resets;
-        self.part_at(file, identity(&metadata), resets, offset, None, sink);
+        self.part_at(file, FileId::of(&metadata), resets, offset, None, sink);
         Ok(())
     }
 
@@ -274,12 +275,12 @@ impl FileFeed {
         };
         let Some(mut part) = self.part.take() else { return Ok(()) };
         part.reading.abandon(sink);
-        let lost = Lost { inode: part.inode, offset: part.reading.settled, reason };
-        let (resets, id) = (part.resets + 1, (part.device, part.inode));
+        let lost = Lost { inode: part.id.inode, offset: part.reading.settled, reason };
+        let (resets, id) = (part.resets + 1, part.id);
         let file = part.file.try_clone();
         let file = file.map_err(|error| Failure::io(self.path.display(), &error))?;
         self.part = Some(part);
-        self.tell_reset(&lost, id.1, sink);
+        self.tell_reset(&lost, id.inode, sink);
         self.part_at(file, id, resets, 0, None, sink);
         Ok(())
     }
@@ -287,26 +288,45 @@ impl FileFeed {
     /// The file under the path, from its start; false while there is none.
     fn enter_new(&mut self, sink: &mut Sink) -> Result<bool, Failure> {
         let Some((file, metadata)) = self.open_path()? else { return Ok(false) };
-        let id = identity(&metadata);
-        let mut resets = self.resets;
-        if let Some(lost) = self.lost.take() {
-            resets += 1;
-            self.tell_reset(&lost, id.1, sink);
-        }
-        self.part_at(file, id, resets, 0, None, sink);
+        self.enter(file, &metadata, sink);
         Ok(true)
     }
 
-    /// A rotated file is gone before what nobody had consumed of it came again.
-    fn tell_gap(&self, saved: &Saved, sink: &mut Sink) {
+    /// Begins with a file that was never read.
+    fn enter(&mut self, file: File, metadata: &Metadata, sink: &mut Sink) {
+        let id = FileId::of(metadata);
+        let mut resets = self.resets;
+        if let Some(lost) = self.lost.take() {
+            resets += 1;
+            self.tell_reset(&lost, id.inode, sink);
+        }
+        self.part_at(file, id, resets, 0, None, sink);
+    }
+
+    /// The first of the files that were the feed after the one that is left and before the present one.
+    /// Of those that cannot be read any more a gap is told.
+    fn rotated_since(&self, sink: &mut Sink) -> Option<(File, Metadata)> {
+        let (present, _) = self.open_path().ok().flatten()?;
+        let left = &self.part.as_ref()?.file;
+        for missed in between(&self.path, left, &present, |inode| self.streams.knows(inode)) {
+            if !missed.packed {
+                return Some((missed.file, missed.metadata));
+            }
+            self.tell_gap(missed.metadata.ino(), 0, "a rotated feed is compressed", sink);
+        }
+        None
+    }
+
+    /// What stands from `first` on in a rotated file cannot be read.
+    fn tell_gap(&self, inode: u64, first: u64, reason: &str, sink: &mut Sink) {
         let source = format!("/hestia/{}", self.decoders.name);
         sink.note("gap", &source, |fields| {
             fields.text("feed", &self.decoders.name);
-            fields.number("inode", saved.inode);
-            fields.number("first", saved.offset());
+            fields.number("inode", inode);
+            fields.number("first", first);
             fields.null("last");
             fields.null("count");
-            fields.raw_text("reason", "the rotated feed is gone");
+            fields.raw_text("reason", reason);
         });
     }
 
@@ -339,7 +359,7 @@ impl FileFeed {
             return Ok(Some(Flow::More));
         }
         let named = fs::metadata(&self.path);
-        let is_ours = |metadata: &Metadata| identity(metadata) == (part.device, part.inode);
+        let is_ours = |metadata: &Metadata| FileId::of(metadata).is(part.id);
         match named {
             Ok(metadata) if !is_ours(&metadata) => return Ok(Some(self.leave(sink))),
             _ if self.once => {}
@@ -372,8 +392,12 @@ impl FileFeed {
         part.reading.abandon(sink);
         // Rotated away it still has a name; else it was replaced.
         let replaced = part.file.metadata().map_or(true, |metadata| metadata.nlink() == 0);
-        let (inode, offset) = (part.inode, part.reading.settled);
+        let (inode, offset) = (part.id.inode, part.reading.settled);
         self.lost = replaced.then_some(Lost { inode, offset, reason: "feed replaced" });
+        if !replaced && let Some((file, metadata)) = self.rotated_since(sink) {
+            self.enter(file, &metadata, sink);
+            return Flow::More;
+        }
         match self.enter_new(sink) {
             Ok(true) => Flow::More,
             Ok(false) => {
@@ -402,10 +426,6 @@ impl FileFeed {
             part.reading.release(sink);
         }
     }
-}
-
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
 }
 
 fn is_missing(error: &io::Error) -> bool {

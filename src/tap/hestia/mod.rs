@@ -5,6 +5,7 @@
 //! bytes mean is in [`crate::decode::hestia`].
 
 mod arrivals;
+mod between;
 mod channels;
 mod file;
 mod reading;

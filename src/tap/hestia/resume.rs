@@ -1,29 +1,53 @@
 //! Which file, and where in it: what is saved of a feed, and what becomes of that at the next start.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 
 use crate::decode::hestia::{MARK_BYTES, Origin, mark_of, read_name};
+use crate::event::Position;
 use crate::tap::sink::Sink;
 use crate::tap::source::{Resume, Start};
 
 /// Files of a feed of which positions are kept: rotated ones whose events may be in the queue.
 const STREAMS_MAX: usize = 64;
 
+/// Which file it is. The number of an inode alone is soon given to another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileId {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    /// When it was made, nanoseconds since 1970; nothing where the file system does not tell.
+    pub(super) born: Option<u64>,
+}
+
+impl FileId {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let since = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let born = since.and_then(|since| u64::try_from(since.as_nanos()).ok());
+        Self { device: metadata.dev(), inode: metadata.ino(), born }
+    }
+
+    pub(super) fn is(self, other: Self) -> bool {
+        let same_birth = self.born.zip(other.born).is_none_or(|(one, other)| one == other);
+        (self.device, self.inode) == (other.device, other.inode) && same_birth
+    }
+}
+
 /// A file as it was saved.
 #[derive(Clone, Debug)]
 pub(super) struct Saved {
     pub(super) stream: u64,
-    pub(super) device: u64,
-    pub(super) inode: u64,
+    pub(super) id: FileId,
     pub(super) resets: u64,
     /// Rises from file to file.
     pub(super) serial: u64,
     pub(super) start: Start,
+    written: Option<Position>,
 }
 
 impl Saved {
@@ -31,11 +55,11 @@ impl Saved {
         let number = |name: &str| resume.context.get(name).and_then(Value::as_u64);
         Some(Self {
             stream: resume.stream,
-            device: number("device")?,
-            inode: number("inode")?,
+            id: FileId { device: number("device")?, inode: number("inode")?, born: number("born") },
             resets: number("resets")?,
             serial: number("serial")?,
             start: resume.start.clone(),
+            written: resume.written,
         })
     }
 
@@ -47,18 +71,19 @@ impl Saved {
         }
     }
 
-    /// Whether a file is this one, and still has what stood before the offset.
+    /// Whether a file is this one, and still has what was read of it.
     pub(super) fn is_in(&self, file: &File) -> Result<(), &'static str> {
         let metadata = file.metadata().map_err(|_| "feed replaced")?;
-        if (metadata.dev(), metadata.ino()) != (self.device, self.inode) {
+        if !FileId::of(&metadata).is(self.id) {
             return Err("feed replaced");
         }
-        if metadata.len() < self.offset() {
+        let read = self.written.map_or(0, |position| position.next);
+        if metadata.len() < self.offset().max(read) {
             return Err("feed truncated");
         }
-        match self.start {
+        match self.written {
             // A mark of 0 says that it is known only where to go on.
-            Start::After(position) if position.mark != 0 => {
+            Some(position) if position.mark != 0 => {
                 let mark = before(file, position.next).map(|bytes| mark_of(&bytes));
                 if mark == Some(position.mark) { Ok(()) } else { Err("feed rewritten") }
             }
@@ -70,7 +95,7 @@ impl Saved {
     pub(super) fn find(&self, path: &Path) -> Option<File> {
         let is_it = |path: &PathBuf| {
             let metadata = fs::metadata(path);
-            metadata.is_ok_and(|m| m.is_file() && (m.dev(), m.ino()) == (self.device, self.inode))
+            metadata.is_ok_and(|m| m.is_file() && FileId::of(&m).is(self.id))
         };
         let parent = path.parent().filter(|parent| *parent != Path::new(""));
         let others = fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten();
@@ -114,7 +139,7 @@ impl Streams {
     pub(super) fn new(saved: &[Saved]) -> Self {
         let mut streams = Self::default();
         for saved in saved {
-            streams.by_origin.insert((saved.inode, saved.resets), saved.stream);
+            streams.by_origin.insert((saved.id.inode, saved.resets), saved.stream);
             streams.used.push((saved.serial, saved.stream));
             streams.serial = streams.serial.max(saved.serial);
         }
@@ -125,7 +150,7 @@ impl Streams {
     /// saved: it stays older than those after it, however often it is gone back to.
     pub(super) fn enter(
         &mut self,
-        (device, inode): (u64, u64),
+        FileId { device, inode, born }: FileId,
         resets: u64,
         serial: Option<u64>,
         sink: &mut Sink,
@@ -138,7 +163,11 @@ impl Streams {
         self.by_origin.insert((inode, resets), stream);
         self.used.retain(|(_, number)| *number != stream);
         self.used.push((serial, stream));
-        let context = json!({"device": device, "inode": inode, "resets": resets, "serial": serial});
+        let mut context =
+            json!({"device": device, "inode": inode, "resets": resets, "serial": serial});
+        if let Some(born) = born {
+            context["born"] = born.into();
+        }
         sink.describe(stream, context);
         stream
     }
@@ -150,6 +179,11 @@ impl Streams {
             return oldest.unwrap_or_default();
         }
         self.used.iter().map(|(_, number)| number + 1).max().unwrap_or(1)
+    }
+
+    /// Whether something of a file with this number was read.
+    pub(super) fn knows(&self, inode: u64) -> bool {
+        self.by_origin.keys().any(|(known, _)| *known == inode)
     }
 
     /// The stream and offset that a file name stands for.
