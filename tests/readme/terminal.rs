@@ -25,7 +25,10 @@ impl Terminal {
     pub(crate) fn open(dir: &Path) -> Self {
         let program = Path::new(common::EVENTFS).parent().expect("directory of the program");
         let path = std::env::var("PATH").expect("PATH");
-        let mut shell = Command::new("script")
+        // Who runs the tests in the background of a script may have the interrupt key ignored, and all
+        // that a shell starts would inherit that.
+        let mut shell = Command::new("env")
+            .args(["--default-signal=INT,QUIT,HUP,TERM", "script"])
             .args(["-q", "-c", "exec bash --noprofile --norc --noediting -i", "/dev/null"])
             .current_dir(dir)
             .env("PATH", format!("{}:{path}", program.display()))
