@@ -3,6 +3,7 @@
 # make soak    look for losses under kills, MINUTES=1
 # make deny    what is depended on: licences, versions, sources, known holes
 # make conformance    well known testers of filesystems, QUICK=1 and TOOLS="fsx fio" for a part
+# make gluster    the tap against a real Gluster, where it is installed
 # make concurrency    the order of locks and threads, PARTS="model tsan" for a part
 # make install DESTDIR= PREFIX=/usr/local
 # make deb     a Debian package in dist/
@@ -31,7 +32,7 @@ UNITS   := eventfs.service eventfs@.service
 EXAMPLES := $(addprefix contrib/examples/,claim.sh consumer.py consumer.sh container.sh)
 SAMPLES  := contrib/eventfs.toml contrib/fstab.example \
 	$(addprefix contrib/systemd/,eventfs-drain@.path eventfs-drain@.service)
-SCRIPTS := $(wildcard contrib/*.sh contrib/examples/*.sh) \
+SCRIPTS := $(wildcard contrib/*.sh contrib/conformance/*.sh contrib/examples/*.sh) \
 	$(addprefix contrib/debian/,postinst prerm postrm) tests/contrib/manager.sh .ci/run
 DIST    := dist/eventfs-$(VERSION).tar.gz
 
@@ -45,7 +46,7 @@ DEBFLAGS ?=
 # How long the soak takes.
 MINUTES  ?= 1
 
-.PHONY: all demo test soak conformance concurrency bench fuzz deny check install uninstall clean dist deb
+.PHONY: all demo test soak conformance gluster concurrency bench fuzz deny check install uninstall clean dist deb
 
 all:
 	$(CARGO) build --release $(CARGOFLAGS)
@@ -72,6 +73,10 @@ conformance:
 	contrib/setup.sh run
 	@$(MAKE) --no-print-directory $(BINARY)
 	EVENTFS=$(abspath $(BINARY)) contrib/conformance.sh $(if $(QUICK),--quick) $(TOOLS)
+
+# The tap against a real glusterd and glustereventsd, where they are installed.
+gluster: $(BINARY)
+	EVENTFS=$(abspath $(BINARY)) contrib/conformance/gluster.sh
 
 # The janitor under a model checker; Miri and ThreadSanitizer where the nightly toolchain has them.
 concurrency:

@@ -7,6 +7,8 @@ mod consumers;
 mod containers;
 #[path = "contrib/files.rs"]
 mod files;
+#[path = "contrib/gluster.rs"]
+mod gluster;
 #[path = "contrib/help.rs"]
 mod help;
 #[path = "contrib/install.rs"]

@@ -106,10 +106,10 @@ fn it_serves_on_while_a_bind_mount_is_left_and_ends_with_the_last() {
     let (queue, other) = (mounted.queue("q"), mounted.queue("other"));
     let (one, two) = (Bound::of(&queue), Bound::of(&other));
     umount(&mounted.point).expect("umount");
-    fs::write(one.path("e"), "x").expect("it serves");
+    write(one.path("e"), "x").expect("it serves");
     assert_eq!(fs::read_to_string(one.path("head")).expect("read"), "x");
     one.off();
-    fs::write(two.path("e"), "x").expect("it serves still");
+    write(two.path("e"), "x").expect("it serves still");
     two.off();
     assert!(mounted.wait_end());
 }

@@ -72,6 +72,12 @@ pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::Result<()
     fs::write(path, content)
 }
 
+/// Closes a file for the last time: in a queue a new one is published on return.
+pub fn close(file: fs::File) {
+    let _guard = no_forks();
+    drop(file);
+}
+
 /// A mount of its own for one test, served by `eventfs -f`.
 pub struct Mounted {
     pub point: PathBuf,

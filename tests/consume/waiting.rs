@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use crate::common::{Mounted, is_root, sh_ok, wait_until, write};
+use crate::common::{Mounted, close, is_root, sh_ok, wait_until, write};
 use crate::help::{
     Background, as_somebody, command, depth, events, fill, mode, pop, put, run, user,
 };
@@ -54,7 +54,7 @@ fn a_waiter_waits_until_a_slow_writer_closes() {
     let file = File::create(queue.join("a")).unwrap();
     std::thread::sleep(Duration::from_millis(2_500));
     assert!(waiter.is_running());
-    drop(file);
+    close(file);
     waiter.finish().ok();
 }
 

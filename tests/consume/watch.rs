@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::common::{Mounted, is_root, skip, wait_until, write};
+use crate::common::{Mounted, close, is_root, skip, wait_until, write};
 use crate::help::{Background, as_somebody, command, events, fill, json, mode, pop, put, user};
 
 pub(super) fn watch(queues: &[&Path], options: &[&str]) -> Background {
@@ -152,7 +152,7 @@ fn a_file_is_told_when_it_is_closed_and_not_before() {
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(told(&mut watch), ["quick="]);
     file.write_all(b" and half").unwrap();
-    drop(file);
+    close(file);
     wait_for(&mut watch, &["quick=", "slow=half and half"]);
 }
 

@@ -36,7 +36,7 @@ fn a_bind_mount_is_the_queue() {
 fn rename_across_bind_mounts_is_refused() {
     let mounted = strict();
     let (a, b) = (mounted.queue("a"), mounted.queue("b"));
-    fs::write(a.join("e"), "x").expect("write");
+    write(a.join("e"), "x").expect("write");
     let bound = Bound::of(&b);
     assert_eq!(errno(fs::rename(a.join("e"), bound.path("e"))), libc::EXDEV);
     fs::rename(a.join("e"), a.join(".mine")).expect("the claim inside one queue");

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::sys::statvfs::statvfs;
 
-use crate::common::{Mounted, errno, get, names, wait_until, write};
+use crate::common::{Mounted, close, errno, get, names, wait_until, write};
 use crate::kid::{Kid, strict, wait_gone};
 
 fn events_used(mounted: &Mounted) -> u64 {
@@ -82,7 +82,7 @@ fn an_unfinished_event_of_a_dead_queue_can_be_closed() {
     kid.kill();
     wait_gone(&queue);
     file.write_all(b" and half").expect("write");
-    drop(file);
+    close(file);
     fs::create_dir(&queue).expect("mkdir");
     assert_eq!(names(&queue), [""; 0]);
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use crate::common::close;
 use crate::common::{as_user, get, names, no_forks};
 
 /// Root inside a mount that everybody may use.
@@ -27,12 +28,6 @@ pub(crate) fn try_put(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::
 /// Creates a file and keeps it open: it is unfinished until [`close`].
 pub(crate) fn begin(path: impl AsRef<Path>) -> File {
     OpenOptions::new().read(true).write(true).create_new(true).open(path).expect("create")
-}
-
-/// Closes a handle for the last time: nobody has a copy of it.
-pub(crate) fn close(file: File) {
-    let _guard = no_forks();
-    drop(file);
 }
 
 /// What `head` or `tail` of a queue points to; `None` where there is no such link.

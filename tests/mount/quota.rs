@@ -74,7 +74,7 @@ fn staged_and_unfinished_files_count() {
     let unfinished = || {
         let file = begin(queue.join("a"));
         let refused = try_put(queue.join("b"), "");
-        drop(file);
+        close(file);
         refused
     };
     assert_eq!(errno(user(ANN, unfinished)), libc::EDQUOT);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::common::{Mounted, names, no_forks, set, wait_until, write};
+use crate::common::{Mounted, names, set, wait_until, write};
 
 /// A call takes milliseconds.
 const BOUND: Duration = Duration::from_secs(20);
@@ -53,10 +53,9 @@ impl Scene {
     }
 }
 
-/// Puts an event that is published when this returns: no child of another test holds the file.
+/// Puts an event.
 fn put(path: impl AsRef<Path>) -> io::Result<()> {
-    let _guard = no_forks();
-    fs::write(path, "x")
+    write(path, "x")
 }
 
 fn empty(queue: &Path) -> io::Result<()> {
@@ -158,7 +157,7 @@ fn queues_that_end_under_the_lock_of_the_root_end() {
             // The process that makes it is gone when this returns.
             let dir = made.clone();
             let _ = crate::common::as_user(0, 0, || fs::create_dir(&dir));
-            let _ = fs::write(made.join("e"), "x");
+            let _ = write(made.join("e"), "x");
             let _ = fs::create_dir(point.join("mine"));
             let _ = fs::remove_dir(point.join("mine"));
             Ok(())

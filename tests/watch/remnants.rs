@@ -50,7 +50,7 @@ fn forgotten(log: &str) -> BTreeSet<u64> {
 fn put(queue: &Path, count: usize) -> Vec<u64> {
     let put = |number| {
         let path = queue.join(format!("e{number:04}"));
-        fs::write(&path, "some content").expect("put");
+        write(&path, "some content").expect("put");
         fs::metadata(&path).expect("stat").ino()
     };
     (0..count).map(put).collect()

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Mounted, errno, get, names, set, wait_until, write};
+use crate::common::{Mounted, close, errno, get, names, set, wait_until, write};
 use crate::watcher::Watcher;
 
 fn mount(policy: &str) -> Mounted {
@@ -121,7 +121,7 @@ fn a_spoiled_new_file_is_told_when_it_goes_at_its_last_close() {
         let mut file = File::create_new(queue.join("e")).expect("create");
         assert_eq!(errno(file.write_all(&[1; 5_000])), libc::EFBIG);
         assert!(queue.join("e").exists(), "it goes at the close");
-        drop(file);
+        close(file);
         watcher.wait_for("q: DELETE e");
         assert_eq!(names(&queue), [""; 0]);
     }

@@ -56,7 +56,7 @@ fn it_is_told_through_every_bind_mount() {
     let bound = Bound::of(&queue);
     let mut watcher = Watcher::of("q", &queue);
     watcher.add("q", &bound.point);
-    fs::write(bound.path("e"), "x").expect("write");
+    write(bound.path("e"), "x").expect("write");
     watcher.wait_for("q: CLOSE_WRITE e");
     drop(watcher);
     let mut watcher = Watcher::of("bound", &bound.point);
@@ -74,7 +74,7 @@ fn an_event_that_was_told_closed_can_be_read_whole() {
     for i in 0..50 {
         let (name, content) = (format!("e{i}"), "x".repeat(i * 100));
         let (path, text) = (queue.join(&name), content.clone());
-        let writer = std::thread::spawn(move || fs::write(path, text));
+        let writer = std::thread::spawn(move || write(path, text));
         watcher.wait_for(&format!("q: CLOSE_WRITE {name}"));
         assert_eq!(fs::read_to_string(queue.join(&name)).expect("read"), content);
         writer.join().expect("thread").expect("write");
@@ -85,7 +85,7 @@ fn an_event_that_was_told_closed_can_be_read_whole() {
 fn a_link_is_told_as_create() {
     for_each_policy(|mounted| {
         let (queue, other) = (mounted.queue("q"), mounted.queue("other"));
-        fs::write(other.join("a"), "x").expect("write");
+        write(other.join("a"), "x").expect("write");
         let mut watcher = Watcher::of("q", &queue);
         fs::hard_link(other.join("a"), queue.join("e")).expect("link");
         watcher.wait_for("q: CREATE e");
@@ -106,7 +106,7 @@ fn a_mknod_is_told_as_create() {
 fn a_rename_is_told_as_moved_to() {
     for_each_policy(|mounted| {
         let (queue, other) = (mounted.queue("q"), mounted.queue("other"));
-        fs::write(other.join("a"), "x").expect("write");
+        write(other.join("a"), "x").expect("write");
         write(queue.join(".staged"), "x").expect("write");
         let mut watcher = Watcher::of("q", &queue);
         watcher.add("other", &other);
