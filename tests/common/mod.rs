@@ -201,6 +201,15 @@ impl Drop for Mounted {
     }
 }
 
+/// Takes off what a test has mounted there itself, should it fail before it does that.
+pub struct Unmounted(pub PathBuf);
+
+impl Drop for Unmounted {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH);
+    }
+}
+
 /// Whether something is mounted exactly there, without touching it.
 pub fn is_listed(point: &Path) -> bool {
     let text = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");

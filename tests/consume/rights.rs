@@ -143,6 +143,7 @@ fn a_read_only_bind_mount_is_read_only() {
     let names = fill(&queue, "e", 3);
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().display();
+    let _bind = crate::common::Unmounted(dir.path().to_owned());
     let bind = format!("mount --bind '{}' '{place}'", queue.display());
     sh_ok(Path::new("/"), &format!("{bind} && mount -o remount,bind,ro '{place}'"));
     let told = pop(dir.path(), &["--all"]);

@@ -148,6 +148,7 @@ fn a_bind_mount_of_a_queue_tells_its_end() {
     let dir = tempfile::tempdir().unwrap();
     let quoted = |path: &Path| format!("'{}'", path.display());
     sh_ok(dir.path(), &format!("mount --bind {} {}", quoted(&queue), quoted(dir.path())));
+    let _bind = crate::common::Unmounted(dir.path().to_owned());
     let mut waiter = waiter(dir.path());
     put(&queue.join("a"), "x");
     let first = waiter.finish();

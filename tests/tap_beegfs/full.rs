@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{Mounted, is_root, set, sh_ok, skip, wait_until};
+use crate::common::{Mounted, Unmounted, is_root, set, sh_ok, skip, wait_until};
 use crate::help::{Site, events, numbers, wait_for_events};
 use crate::metadata_server::{Identity, MetadataServer};
 
@@ -114,10 +114,12 @@ fn a_disk_without_room_for_the_state_is_told_and_the_tap_goes_on() {
     let (site, mount) = (Site::new(), Mounted::new());
     let disk = site.path("disk");
     fs::create_dir(&disk).unwrap();
+    // Two pages, both taken: without the fill there is room for the state and the one that replaces it.
     sh_ok(
         site.dir.path(),
-        "mount -t tmpfs -o size=4k,nr_inodes=3 none disk && echo x > disk/fill && ! head -c 4096 /dev/zero >> disk/fill 2>/dev/null",
+        "mount -t tmpfs -o size=8k,nr_inodes=4 none disk && echo x > disk/fill && ! head -c 8192 /dev/zero >> disk/fill 2>/dev/null",
     );
+    let _disk = Unmounted(disk.clone());
     let state = disk.join("state");
     let queue = mount.path("q");
     let tap = site.tap(&queue, &["--state", state.to_str().unwrap()]);
