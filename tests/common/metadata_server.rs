@@ -288,6 +288,13 @@ impl MetadataServer {
         self.state().wants_disconnect = true;
     }
 
+    /// As [`MetadataServer::disconnect`], and it comes back with the ring changed.
+    pub fn disconnect_and(&self, change: impl FnOnce(&mut Ring)) {
+        let mut state = self.state();
+        change(&mut state.ring);
+        state.wants_disconnect = true;
+    }
+
     /// Sends these bytes as a packet in the stream.
     pub fn inject(&self, packet: &[u8]) {
         self.state().injected.push_back(packet.to_vec());

@@ -35,6 +35,8 @@ fn a_server_that_dies_in_mid_stream_goes_on_where_it_was() {
         wait_for_events(&queue, 300 * burst);
         server.disconnect();
         server.burst(500);
+        // Else the next death could be the same one.
+        wait_until("the next connection", || server.connections() > burst);
     }
     wait_until("all", || numbers(&queue, 12).len() == 4_500);
     assert_numbers(&queue, 12, 0..4_500);
@@ -77,13 +79,12 @@ fn a_queue_made_anew_is_a_reset_and_read_from_its_beginning() {
     let tap = site.tap(&queue, &[]);
     let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 10);
     wait_for_events(&queue, 10);
-    server.ring(|ring| {
+    server.disconnect_and(|ring| {
         ring.recreate();
         for number in 0..20 {
             ring.push(crate::metadata_server::created(1_000 + number));
         }
     });
-    server.disconnect();
     wait_for_events(&queue, 31);
     let names: Vec<String> = events(&queue).into_keys().collect();
     let renewed = names.iter().filter(|name| name.starts_with("beegfs-0000000012-r1-")).count();
