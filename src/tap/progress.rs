@@ -17,8 +17,11 @@ use crate::event::{Event, Position};
 /// Positions are saved this often: what was delivered after the last time comes again after a crash.
 const SAVE_EVERY: Duration = Duration::from_millis(800);
 
-/// Looking for what is not consumed takes at most one part in this many of the time.
-const LOOK_PART: u32 = 20;
+/// Looking for what is not consumed, and saving it, each take at most one part in this many of the time.
+const COST_PART: u32 = 20;
+
+/// However long saving takes, it is done again after this.
+const SAVE_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Queues up to this depth are listed whole where their oldest events do not say it all, to see whether
 /// consumers have others in hand. In deeper ones what was not consumed before counts as not consumed still.
@@ -26,6 +29,26 @@ const COUNTED_MAX: u64 = 50_000;
 
 /// The stream and position that a file name stands for.
 pub(super) type Locate<'a> = dyn Fn(&str) -> Option<(u64, u64)> + 'a;
+
+/// How long something took, this time and the time before.
+///
+/// The shorter counts: a disk that stalls once for seconds is no reason to save nothing for minutes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    now: Duration,
+    before: Duration,
+}
+
+impl Cost {
+    fn add(&mut self, took: Duration) {
+        *self = Self { now: took, before: self.now };
+    }
+
+    /// How long to wait with the next.
+    fn pause(self) -> Duration {
+        self.now.min(self.before) * COST_PART
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -49,6 +72,8 @@ pub(super) struct Progress {
     tokens: Vec<String>,
     due: Option<Instant>,
     last: Option<Instant>,
+    looking: Cost,
+    saving: Cost,
     /// Something is not saved.
     dirty: bool,
     failing: bool,
@@ -79,6 +104,8 @@ impl Progress {
             // What was consumed while there was no tap.
             due: Some(Instant::now()),
             last: None,
+            looking: Cost::default(),
+            saving: Cost::default(),
             dirty: false,
             failing: false,
         };
@@ -206,12 +233,8 @@ impl Progress {
     ///
     /// # Errors
     /// When a queue is gone; nothing changes then.
-    pub(super) fn settle(
-        &mut self,
-        places: &[Place],
-        locate: &Locate<'_>,
-        now: Instant,
-    ) -> Result<(), Refusal> {
+    pub(super) fn settle(&mut self, places: &[Place], locate: &Locate<'_>) -> Result<(), Refusal> {
+        let begun = Instant::now();
         let queues = queues(places);
         if !self.are_ours(&queues) {
             return Err(Refusal::Gone);
@@ -230,14 +253,17 @@ impl Progress {
             self.streams = streams;
             return Err(Refusal::Gone);
         }
+        let looked = Instant::now();
+        self.looking.add(looked - begun);
         if self.dirty || self.failing || before != unconsumed(&self.streams) {
             self.save(&queues);
         }
-        let took = now.elapsed();
+        self.saving.add(looked.elapsed());
         self.last = Some(Instant::now());
         let outstanding = self.streams.values().any(|stream| stream.unconsumed.is_some())
             || !self.notes.is_empty();
-        let wait = SAVE_EVERY.max(took * LOOK_PART);
+        let wait =
+            self.looking.pause().max(self.saving.pause().min(SAVE_PAUSE_MAX)).max(SAVE_EVERY);
         self.due = (outstanding || self.failing).then(|| Instant::now() + wait);
         Ok(())
     }
@@ -391,4 +417,23 @@ impl Progress {
 
 fn queues(places: &[Place]) -> Vec<&Queue> {
     places.iter().flat_map(|place| &place.queues).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_long_time_is_no_reason_to_pause_two_are() {
+        let seconds = Duration::from_secs;
+        let mut cost = Cost::default();
+        cost.add(seconds(5));
+        assert_eq!(cost.pause(), Duration::ZERO);
+        cost.add(seconds(4));
+        assert_eq!(cost.pause(), seconds(80));
+        cost.add(Duration::from_millis(1));
+        assert_eq!(cost.pause(), Duration::from_millis(20));
+        cost.add(seconds(5));
+        assert_eq!(cost.pause(), Duration::from_millis(20));
+    }
 }

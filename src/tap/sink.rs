@@ -416,7 +416,7 @@ impl Sink {
         }
         let due = self.progress.due().is_some_and(|due| due <= now);
         if due && !again && !self.is_gone() {
-            self.settle(locate, now);
+            self.settle(locate);
         }
         if self.shown.0 != self.counters()
             && self.shown.1.is_none_or(|at| at + COUNTERS_EVERY <= now)
@@ -427,8 +427,8 @@ impl Sink {
     }
 
     /// Looks what is consumed, and saves; a queue that is gone is noticed here too.
-    fn settle(&mut self, locate: &super::progress::Locate<'_>, now: Instant) {
-        if let Err(Refusal::Gone) = self.progress.settle(&self.places, locate, now) {
+    fn settle(&mut self, locate: &super::progress::Locate<'_>) {
+        if let Err(Refusal::Gone) = self.progress.settle(&self.places, locate) {
             self.stall(0, &Refusal::Gone);
         }
     }
@@ -536,11 +536,10 @@ impl Sink {
 
     /// Saves positions and counters for good.
     pub(super) fn finish(&mut self, locate: &super::progress::Locate<'_>) {
-        let now = Instant::now();
         if !self.is_gone() {
-            self.settle(locate, now);
+            self.settle(locate);
         }
-        self.show_counters(now);
+        self.show_counters(Instant::now());
     }
 
     /// Counters where `eventfs status` looks for them.
