@@ -181,15 +181,11 @@ impl Mounted {
         }
     }
 
-    /// The daemon's process handle is given away: the caller kills and waits for itself. The mount
-    /// is detached.
-    pub fn kill9(mut self) -> PathBuf {
+    /// SIGKILL. The mount is taken off.
+    pub fn kill9(&mut self) {
         self.daemon.kill().expect("kill");
         self.daemon.wait().expect("wait");
-        let point = self.point.clone();
-        let _ = nix::mount::umount2(&point, nix::mount::MntFlags::MNT_DETACH);
-        std::mem::forget(self);
-        point
+        let _ = nix::mount::umount2(&self.point, nix::mount::MntFlags::MNT_DETACH);
     }
 }
 

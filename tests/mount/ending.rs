@@ -38,9 +38,9 @@ fn sigterm_while_events_are_dropped_is_an_orderly_end() {
 
 #[test]
 fn a_daemon_killed_while_events_are_dropped_leaves_nobody_waiting() {
-    while_it_drops(|mount| {
+    while_it_drops(|mut mount| {
         // Waits for the daemon: a thread of it that cannot die would keep it.
-        let point = mount.kill9();
-        assert!(fs::read_dir(point).is_ok_and(|mut entries| entries.next().is_none()));
+        mount.kill9();
+        assert!(fs::read_dir(&mount.point).is_ok_and(|mut entries| entries.next().is_none()));
     });
 }

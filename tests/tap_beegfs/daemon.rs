@@ -80,7 +80,7 @@ fn a_tap_that_ends_is_started_again() {
 fn a_daemon_that_is_killed_takes_its_taps_along() {
     let site = Site::new();
     let file = config(&site, "[tap.beegfs]\nqueue = 'q'\nsocket = 'SOCKET'\n");
-    let mount = mount(&file);
+    let mut mount = mount(&file);
     wait_until("the tap", || listens_now(&site.socket()));
     let taps = taps_of(mount.pid());
     mount.kill9();

@@ -218,7 +218,7 @@ fn a_daemon_killed_in_a_crowd_is_gone_and_so_are_its_clients_calls() {
     }
     for turn in 0..10 {
         let notify = ["off", "full"][turn % 2];
-        let scene = Scene::new(&format!("allow_other,grace=0,notify={notify}"));
+        let mut scene = Scene::new(&format!("allow_other,grace=0,notify={notify}"));
         let (done, ended) = mpsc::channel();
         for number in 0..8 {
             let (queue, done) = (scene.queue.clone(), done.clone());
