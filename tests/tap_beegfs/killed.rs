@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::Signal;
+
 use crate::common::{EVENTFS, Mounted, is_listed, is_mounted, spawn, wait_until, write};
 use crate::help::{Site, assert_numbers, events, file, numbers, of_type, wait_for_events};
 use crate::metadata_server::{Identity, MetadataServer};
@@ -125,7 +127,7 @@ impl<'a> Daemon<'a> {
     /// In order.
     fn end(&mut self) {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}");
         assert!(!is_listed(self.point));
@@ -241,6 +243,36 @@ fn what_consumers_have_in_hand_is_not_consumed_and_all_before_it_is() {
     assert_numbers(&queue, 12, 60..101);
     tap.end();
     daemon.end();
+}
+
+#[test]
+fn positions_are_saved_soon_after_a_stall() {
+    let (site, mount) = (Site::new(), Mounted::new());
+    let (queue, state) = (mount.path("q"), site.path("state"));
+    let tap = site.tap(&queue, &["--state", state.to_str().unwrap()]);
+    let server = MetadataServer::with_events(&site.socket(), Identity::node(12), 20);
+    let unconsumed = |msn: u64| {
+        let expected = format!("\"unconsumed\":{msn}");
+        wait_until(&expected, || fs::read_to_string(&state).is_ok_and(|s| s.contains(&expected)));
+    };
+    unconsumed(0);
+    wait_until("the counters", || {
+        let counters = crate::common::get(&queue, "user.tap.beegfs").unwrap_or_default();
+        counters.contains("\"written\":20,")
+    });
+    // The next thing that it asks of the filesystem, within a second, is what is consumed. That takes most of
+    // this time, and twenty times that would be beyond all bounds.
+    mount.signal(Signal::SIGSTOP);
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    server.burst(1);
+    mount.signal(Signal::SIGCONT);
+    // Written after that look.
+    wait_for_events(&queue, 21);
+    for msn in 0..10 {
+        fs::remove_file(queue.join(file(msn))).unwrap();
+    }
+    unconsumed(10);
+    assert_eq!(tap.end().count("written"), 21);
 }
 
 #[test]

@@ -4,11 +4,11 @@
 //! They are known by name (that of the feed and more, as logrotate makes them), by the times of their birth
 //! and last change, and by how they begin. A copy of one of the two is none.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::resume::FileId;
+use super::resume::{FileId, beside};
 
 /// What is compared of a file that may be a copy, at its begin and at its end.
 const COMPARED_BYTES: u64 = 64 << 10;
@@ -34,6 +34,8 @@ struct Sibling {
     file: File,
     metadata: Metadata,
     id: FileId,
+    /// Compressed.
+    packed: bool,
 }
 
 /// What was the feed after `left` and before `present`, the oldest first. `is_known` tells of an inode
@@ -52,7 +54,7 @@ pub(super) fn between(
         if sibling.id.is(left.id) || sibling.id.is(present.id) {
             return false;
         }
-        if begins(&sibling.file, &PACKED) {
+        if sibling.packed {
             // Compressors keep the time of the last change: of a copy of the file that is left, that.
             return left.changed() < sibling.changed() && sibling.changed() <= present.changed();
         }
@@ -70,18 +72,13 @@ pub(super) fn between(
     let missed = siblings.into_iter().zip(is_missed).filter(|(_, is_missed)| *is_missed);
     let mut missed: Vec<Sibling> = missed.map(|(sibling, _)| sibling).collect();
     missed.sort_by_key(|sibling| (sibling.changed(), sibling.id.born));
-    let missed = missed.into_iter().map(|Sibling { file, metadata, .. }| {
-        let packed = begins(&file, &PACKED);
-        Missed { file, metadata, packed }
-    });
-    missed.collect()
+    let missed = missed.into_iter();
+    missed.map(|Sibling { file, metadata, packed, .. }| Missed { file, metadata, packed }).collect()
 }
 
 fn siblings(path: &Path) -> Vec<Sibling> {
-    let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    let entries = fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
-    let rotated = entries.filter(|entry| is_rotated_name(path, Path::new(&entry.file_name())));
-    rotated.filter_map(|entry| Sibling::open(&entry.path())).collect()
+    let rotated = beside(path).filter(|other| is_rotated_name(path, other));
+    rotated.filter_map(|other| Sibling::open(&other)).collect()
 }
 
 /// The feed's name and more, or more between its stem and its extension: `feed.yaml.1`, `feed-20261121.yaml`.
@@ -112,7 +109,8 @@ impl Sibling {
         let file = file.try_clone().ok()?;
         let metadata = file.metadata().ok().filter(Metadata::is_file)?;
         let id = FileId::of(&metadata);
-        Some(Self { file, metadata, id })
+        let packed = begins(&file, &PACKED);
+        Some(Self { file, metadata, id, packed })
     }
 
     /// A regular file; a pipe of that name must not block us, and a link leads elsewhere.
@@ -160,6 +158,7 @@ fn begins(file: &File, with: &[&[u8]]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::time::Duration;
 

@@ -38,6 +38,13 @@ impl FileId {
     }
 }
 
+/// All that is in the directory of a file; nothing where that cannot be listed.
+pub(super) fn beside(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let entries = fs::read_dir(parent.unwrap_or(Path::new(".")));
+    entries.into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
 /// A file as it was saved.
 #[derive(Clone, Debug)]
 pub(super) struct Saved {
@@ -97,10 +104,7 @@ impl Saved {
             let metadata = fs::metadata(path);
             metadata.is_ok_and(|m| m.is_file() && FileId::of(&m).is(self.id))
         };
-        let parent = path.parent().filter(|parent| *parent != Path::new(""));
-        let others = fs::read_dir(parent.unwrap_or(Path::new("."))).into_iter().flatten();
-        let others = others.flatten().map(|entry| entry.path());
-        let found = std::iter::once(path.to_owned()).chain(others).find(is_it)?;
+        let found = std::iter::once(path.to_owned()).chain(beside(path)).find(is_it)?;
         File::open(found).ok().filter(|file| self.is_in(file).is_ok())
     }
 
