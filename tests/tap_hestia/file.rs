@@ -80,6 +80,9 @@ fn a_file_that_is_not_there_is_waited_for() {
     let ended = tap.end();
     assert_eq!(ended.count("written"), 2);
     assert_eq!(ended.count("notes"), 0);
+    // Once, and before anything else: the path may be a slip.
+    let said = ended.stderr.lines().filter(|line| line.contains("feed.yaml: is not there")).count();
+    assert_eq!(said, 1, "{}", ended.stderr);
 }
 
 #[test]

@@ -106,6 +106,9 @@ impl FileFeed {
             From::Oldest => {}
             From::Newest => feed.skip_to_newest(sink)?,
         }
+        if !once && fs::metadata(path).is_err_and(|error| is_missing(&error)) {
+            log::info!("{}: is not there; it is waited for", path.display());
+        }
         Ok(feed)
     }
 
